@@ -1,0 +1,1 @@
+"""Measures what the system promises: throughput, memory, cost of a call."""

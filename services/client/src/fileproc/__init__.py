@@ -1,0 +1,1 @@
+"""A Python client for the File Processing System, and its command, fileproc."""

@@ -1,0 +1,1 @@
+"""Serves one department's data sets and tools over MCP."""

@@ -1,1 +1,1 @@
-"""What two or more services truly share: identity, settings, logging, telemetry, problem+json, departments."""
+"""What two or more services truly share, and nothing else."""

@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format clean setup
+
+UV := tools/uv
+RUN := $(UV) run --no-sync
+PYTEST := $(RUN) pytest --numprocesses 2 --dist loadfile
+
+help: ## What can be done here
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: setup ## Everything on one machine: enriches the sample files, stays up, prints addresses and demo logins
+	@$(RUN) local up --demo
+
+demo: setup ## The same, then stops; exits 0 or says what failed
+	@$(RUN) local demo
+
+test: check-static ## Every test
+	$(PYTEST) services tests
+
+check: check-static ## The fast ones while working: lint, types, unit; under a minute
+	$(PYTEST) services -m 'not slow'
+
+.PHONY: check-static
+check-static: setup
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy services tests
+
+format: setup ## Let ruff mend what it can
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+setup: .venv/.synced
+
+.venv/.synced: uv.lock pyproject.toml $(wildcard services/*/pyproject.toml)
+	@echo "Installing the Python packages (the first time takes a minute)"
+	@$(UV) sync --locked
+	@touch $@
+
+clean: ## Stop what runs here and remove what was built
+	-@test -d .venv && $(RUN) local down
+	rm -rf .venv .local

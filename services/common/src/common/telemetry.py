@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import prometheus_client
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.resources import Resource
@@ -24,6 +24,14 @@ def instrument(app: ASGIApp, service: str, settings: ServiceSettings) -> ASGIApp
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     return OpenTelemetryMiddleware(app, excluded_urls="healthz,readyz")
+
+
+def trace_headers() -> dict[str, str]:
+    """Headers (W3C Trace Context) that make another service's span a child of the present one; empty without one."""
+    carrier: dict[str, str] = {}
+    if trace.get_current_span().get_span_context().is_valid:
+        propagate.inject(carrier)
+    return carrier
 
 
 @contextmanager

@@ -1,0 +1,75 @@
+"""The enrichment engine: reads a file, adds what departments know about its keys, writes a file of the same format.
+
+Pure and synchronous: it knows neither AWS nor HTTP. Order of use:
+
+1. ``detect_format(name, head)`` with the first 64 KiB (fewer if the file is shorter) tells the format or raises ``InputError``.
+2. ``propose_mapping(source, format, datasets, …)`` finds or checks the mapping; ``decide(proposal)`` turns it into a
+   ``Mapping`` or raises ``InputError`` (``unclear-mapping``, ``nothing-to-enrich``) with what the caller must say.
+3. ``enrich(…)`` writes the whole result to ``sink`` (only ``write`` is called) and returns a ``Report``; or
+   ``preview(…)`` returns the first rows enriched.
+
+``source`` is rewound by each of them. Any exception from ``enrich`` means that what is in ``sink`` must be thrown away.
+"""
+
+from application.engine.enrich import enrich
+from application.engine.errors import Cancelled, DepartmentUnavailable, InputError
+from application.engine.formats import detect_format
+from application.engine.mapping import decide, propose_mapping
+from application.engine.model import (
+    DEFAULT_LIMITS,
+    DOCUMENT_COLUMN,
+    MAX_KEYS_PER_LOOKUP,
+    ColumnInfo,
+    ColumnMapping,
+    DatasetInfo,
+    DatasetRef,
+    FileSource,
+    Format,
+    Limits,
+    Lookup,
+    LookupBatch,
+    Mapping,
+    MappingProposal,
+    Progress,
+    Question,
+    Scalar,
+    Source,
+)
+from application.engine.preview import Preview, PreviewMapping, preview
+from application.engine.report import MappingReport, Report, UnmatchedKey, render_html, render_text
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "DOCUMENT_COLUMN",
+    "MAX_KEYS_PER_LOOKUP",
+    "Cancelled",
+    "ColumnInfo",
+    "ColumnMapping",
+    "DatasetInfo",
+    "DatasetRef",
+    "DepartmentUnavailable",
+    "FileSource",
+    "Format",
+    "InputError",
+    "Limits",
+    "Lookup",
+    "LookupBatch",
+    "Mapping",
+    "MappingProposal",
+    "MappingReport",
+    "Preview",
+    "PreviewMapping",
+    "Progress",
+    "Question",
+    "Report",
+    "Scalar",
+    "Source",
+    "UnmatchedKey",
+    "decide",
+    "detect_format",
+    "enrich",
+    "preview",
+    "propose_mapping",
+    "render_html",
+    "render_text",
+]

@@ -1,0 +1,146 @@
+"""What an enrichment did: for people as text or HTML, for machines as JSON of a versioned schema."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class UnmatchedKey(BaseModel):
+    """A key that its data set does not have, and the row (page, for a PDF) where it was first seen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    row: int | None
+
+
+class MappingReport(BaseModel):
+    """What became of one input column and one data set; counts are of cells (identifiers found, for a document)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str
+    dataset: str
+    versions: tuple[str, ...]
+    added: tuple[str, ...]
+    evidence: tuple[str, ...]
+    matched: int
+    unmatched: int
+    empty: int
+    unmatched_distinct: int
+    unmatched_distinct_is_exact: bool
+    unmatched_sample: tuple[UnmatchedKey, ...]
+
+
+class Report(BaseModel):
+    """The result of one enrichment. ``model_dump_json()`` and ``model_validate_json()`` carry it as JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    report_version: Literal[1] = 1
+    format: str
+    rows: int
+    bytes_read: int
+    bytes_written: int
+    duration_seconds: float
+    mappings: tuple[MappingReport, ...]
+    columns_added: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _counts(mapping: MappingReport) -> list[tuple[str, str]]:
+    looked_up = mapping.matched + mapping.unmatched
+    distinct = (
+        f"{mapping.unmatched_distinct:,}"
+        if mapping.unmatched_distinct_is_exact
+        else f"more than {mapping.unmatched_distinct:,}"
+    )
+    return [
+        ("Matched", f"{mapping.matched:,} ({_share(mapping.matched, looked_up)} of the keys)"),
+        ("Unmatched", f"{mapping.unmatched:,} ({distinct} different keys)"),
+        ("Empty", f"{mapping.empty:,}"),
+        ("Data version", ", ".join(mapping.versions) or "not used"),
+        ("Columns added", ", ".join(mapping.added)),
+    ]
+
+
+def _summary(report: Report) -> list[tuple[str, str]]:
+    return [
+        ("Format", report.format),
+        ("Rows", f"{report.rows:,}"),
+        ("Duration", f"{report.duration_seconds:.1f} s"),
+    ]
+
+
+def _where(key: UnmatchedKey) -> str:
+    return "" if key.row is None else f"row {key.row:,}"
+
+
+def render_text(report: Report, file_name: str) -> str:
+    """The report for a terminal or an e-mail."""
+    lines = [f"Enrichment report: {_printable(file_name)}", ""]
+    lines += [f"  {name + ':':<16}{value}" for name, value in _summary(report)]
+    for mapping in report.mappings:
+        lines += ["", f"{_printable(mapping.column)} -> {mapping.dataset}"]
+        lines += [f"  because {_printable(sentence)}" for sentence in mapping.evidence]
+        lines += [f"  {name + ':':<16}{_printable(value)}" for name, value in _counts(mapping)]
+        if mapping.unmatched_sample:
+            lines.append("  Keys without a match, and where they were first seen:")
+            lines += [f"    {_printable(key.key)}  {_where(key)}".rstrip() for key in mapping.unmatched_sample]
+    if report.warnings:
+        lines += ["", "Warnings:", *(f"  {_printable(warning)}" for warning in report.warnings)]
+    return "\n".join(lines) + "\n"
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
+    "table{border-collapse:collapse;margin:.5rem 0}th,td{text-align:left;padding:.25rem .75rem;border-bottom:1px solid #ccc;"
+    "vertical-align:top;overflow-wrap:anywhere}h2{margin-top:2rem}"
+)
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    cells = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
+    return f"<table>{cells}</table>"
+
+
+def _mapping_html(mapping: MappingReport) -> str:
+    parts = [f"<h2>{escape(mapping.column)} → {escape(mapping.dataset)}</h2>"]
+    if mapping.evidence:
+        parts.append("<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in mapping.evidence) + "</ul>")
+    parts.append(_table(_counts(mapping)))
+    if mapping.unmatched_sample:
+        keys = [(key.key, _where(key)) for key in mapping.unmatched_sample]
+        parts.append(
+            "<details><summary>Keys without a match, and where they were first seen</summary>"
+            + _table(keys)
+            + "</details>"
+        )
+    return "".join(parts)
+
+
+def render_html(report: Report, file_name: str) -> str:
+    """The report as one page with no script and no outside resource; everything from the file is escaped."""
+    warnings = ""
+    if report.warnings:
+        warnings = (
+            "<h2>Warnings</h2><ul>" + "".join(f"<li>{escape(warning)}</li>" for warning in report.warnings) + "</ul>"
+        )
+    body = _table(_summary(report)) + "".join(_mapping_html(mapping) for mapping in report.mappings) + warnings
+    title = f"Enrichment report: {escape(file_name)}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>'
+        f"<body><h1>{title}</h1>{body}</body></html>\n"
+    )

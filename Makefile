@@ -25,6 +25,7 @@ check-static: setup
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy services tests
+	$(RUN) lint-imports
 
 format: setup ## Let ruff mend what it can
 	$(RUN) ruff check --fix .

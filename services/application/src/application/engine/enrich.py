@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from application.engine.model import DEFAULT_LIMITS, Format, Limits, Lookup, Mapping, Progress, Source
-from application.engine.report import Report
+from application.engine.delimited import enrich_delimited
+from application.engine.errors import InputError
+from application.engine.model import DEFAULT_LIMITS, ColumnMapping, Format, Limits, Lookup, Mapping, Progress, Source
+from application.engine.report import MappingReport, Report
+from application.engine.run import CountingSink, Run
+from application.engine.tally import Tally
+
+_FORMATS: dict[Format, Callable[[Run], None]] = {
+    Format.CSV: enrich_delimited,
+    Format.TSV: enrich_delimited,
+}
 
 
 def enrich(
@@ -24,4 +34,42 @@ def enrich(
     ``progress`` is called after each block and may raise (``Cancelled``) to stop. Raises ``InputError`` and
     ``DepartmentUnavailable``.
     """
-    raise NotImplementedError
+    started = time.monotonic()
+    run = Run(source, file_format, mapping, lookup, CountingSink(sink), progress, limits)
+    _FORMATS[file_format](run)
+    if run.joiner is None:
+        raise InputError("nothing-to-enrich", "Nothing was enriched", "No column of the file is mapped to a data set.")
+    reports = []
+    for entry, tally in zip(mapping, run.joiner.tallies, strict=True):
+        versions = run.joiner.versions(entry.dataset.ref)
+        if len(versions) > 1:
+            run.warnings.append(
+                f"{entry.dataset.ref} changed while the file was read: values are from the versions {', '.join(versions)}."
+            )
+        reports.append(_report(entry, tally, versions))
+    return Report(
+        format=file_format.value,
+        rows=run.rows,
+        bytes_read=source.size,
+        bytes_written=run.sink.written,
+        duration_seconds=round(time.monotonic() - started, 3),
+        mappings=tuple(reports),
+        columns_added=tuple(name for entry in mapping for name in entry.added),
+        warnings=tuple(dict.fromkeys(run.warnings)),
+    )
+
+
+def _report(entry: ColumnMapping, tally: Tally, versions: tuple[str, ...]) -> MappingReport:
+    return MappingReport(
+        column=entry.column,
+        dataset=str(entry.dataset.ref),
+        versions=versions,
+        added=entry.added,
+        evidence=entry.evidence,
+        matched=tally.matched,
+        unmatched=tally.unmatched,
+        empty=tally.empty,
+        unmatched_distinct=tally.distinct,
+        unmatched_distinct_is_exact=tally.distinct_is_exact,
+        unmatched_sample=tally.sample,
+    )

@@ -1,0 +1,53 @@
+"""The state of one enrichment that every format's reader and writer shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from application.engine.join import Joiner, Render
+from application.engine.model import Format, Limits, Lookup, Mapping, Progress, Source
+
+
+class CountingSink:
+    """Passes bytes on and counts them."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self.written = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all of ``data``."""
+        self._sink.write(data)
+        self.written += len(data)
+        return len(data)
+
+
+@dataclass(slots=True)
+class Run:
+    """One file on its way through; ``rows`` counts what is done, without the header."""
+
+    source: Source
+    file_format: Format
+    mapping: Mapping
+    lookup: Lookup
+    sink: CountingSink
+    progress: Callable[[Progress], None]
+    limits: Limits
+    rows: int = 0
+    total_rows: int | None = None
+    bytes_read: int = 0
+    warnings: list[str] = field(default_factory=list)
+    joiner: Joiner | None = None
+
+    def joiner_for(self, render: Render) -> Joiner:
+        """The join of this run, with values rendered for the format by ``render``."""
+        self.joiner = Joiner(self.mapping, self.lookup, render, self.limits)
+        return self.joiner
+
+    def advance(self, rows: int, bytes_read: int) -> None:
+        """Count ``rows`` more as written and tell how far the input is read; the caller may stop the run here."""
+        self.rows += rows
+        self.bytes_read = bytes_read
+        self.progress(Progress(self.rows, bytes_read, self.source.size, self.total_rows))

@@ -168,10 +168,11 @@ class _Writer:
         """What happened to text that the file's encoding cannot hold."""
         if not self._replaced:
             return []
-        return [
-            f"{self._replaced:,} added values have characters that the file's encoding ({self._encoding.codec}) does not have; "
-            "a question mark stands for each of them. Save the file as UTF-8 to keep them."
-        ]
+        warning = (
+            f"{self._replaced:,} added values have characters that the file's encoding ({self._encoding.codec}) "
+            "does not have; a question mark stands for each of them. Save the file as UTF-8 to keep them."
+        )
+        return [warning]
 
     def _cells(self, texts: list[str]) -> bytes:
         kept = [self._encoding.representable(text) for text in texts]

@@ -8,14 +8,21 @@ from typing import BinaryIO
 
 from application.engine.delimited import enrich_delimited
 from application.engine.errors import InputError
+from application.engine.files import CountingSink
+from application.engine.json_array import enrich_json_array
+from application.engine.json_lines import enrich_json_lines
 from application.engine.model import DEFAULT_LIMITS, ColumnMapping, Format, Limits, Lookup, Mapping, Progress, Source
+from application.engine.parquet import enrich_parquet
 from application.engine.report import MappingReport, Report
-from application.engine.run import CountingSink, Run
+from application.engine.run import Run
 from application.engine.tally import Tally
 
 _FORMATS: dict[Format, Callable[[Run], None]] = {
     Format.CSV: enrich_delimited,
     Format.TSV: enrich_delimited,
+    Format.JSON: enrich_json_array,
+    Format.JSON_LINES: enrich_json_lines,
+    Format.PARQUET: enrich_parquet,
 }
 
 

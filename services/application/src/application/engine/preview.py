@@ -6,7 +6,24 @@ from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.engine.model import DEFAULT_LIMITS, Format, Limits, Lookup, Question, Scalar, Source
+import orjson
+import pyarrow as pa
+
+from application.engine.heads import read_head
+from application.engine.join import Joiner, Rows, clean_keys
+from application.engine.mapping import SAMPLED_ROWS, propose_from_head
+from application.engine.model import (
+    DEFAULT_LIMITS,
+    ColumnMapping,
+    Format,
+    Limits,
+    Lookup,
+    Mapping,
+    Question,
+    Scalar,
+    Source,
+)
+from application.engine.table import Head, check_mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +59,47 @@ def preview(
     rows: int = 10,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Preview:
-    """Enrich the first ``rows`` rows. Open questions are in the answer, not raised. Raises ``InputError``, ``DepartmentUnavailable``."""
-    raise NotImplementedError
+    """Enrich the first ``rows`` rows. Open questions are in the answer, not raised.
+
+    Raises ``InputError`` and ``DepartmentUnavailable``.
+    """
+    datasets = lookup.datasets()
+    head = read_head(source, file_format, datasets, limits, SAMPLED_ROWS)
+    proposal = propose_from_head(head, file_format, datasets, departments, given, columns)
+    if not file_format.is_document:
+        check_mapping(head.columns, proposal.mapping)
+    shown = Head(head.columns, head.rows[:rows])
+    added, mappings = _enriched(shown, proposal.mapping, lookup, limits)
+    return Preview(
+        columns=(*head.columns, *(name for entry in proposal.mapping for name in entry.added)),
+        rows=tuple(
+            (*row, *(value for part in parts for value in part)) for row, *parts in zip(shown.rows, *added, strict=True)
+        ),
+        mapping=mappings,
+        unmapped=proposal.unmapped,
+        questions=proposal.questions,
+    )
+
+
+def _enriched(
+    head: Head, mapping: Mapping, lookup: Lookup, limits: Limits
+) -> tuple[list[list[list[Scalar]]], tuple[PreviewMapping, ...]]:
+    """What is added to each row, for each mapping; and what became of its keys."""
+    keys = []
+    for entry in mapping:
+        place = head.columns.index(entry.column)
+        keys.append(clean_keys(pa.array([row[place] for row in head.rows], pa.string())))
+    with Joiner(mapping, lookup, _render, limits) as joiner:
+        added = [[orjson.loads(row) for row in part.to_pylist()] for part in joiner.join(keys, 2)] if head.rows else []
+        mappings = tuple(
+            PreviewMapping(
+                entry.column, str(entry.dataset.ref), entry.evidence, tally.matched, tally.matched + tally.unmatched
+            )
+            for entry, tally in zip(mapping, joiner.tallies, strict=True)
+        )
+    return added, mappings
+
+
+def _render(entry: ColumnMapping, rows: Rows) -> pa.Array:
+    nothing = orjson.dumps([None] * len(entry.columns))
+    return pa.array([nothing if row is None else orjson.dumps(list(row)) for row in rows], pa.large_binary())

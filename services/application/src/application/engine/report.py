@@ -52,7 +52,7 @@ class Report(BaseModel):
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    return f"{100 * part / whole:.1f} %" if whole else "none"
 
 
 def _counts(mapping: MappingReport) -> list[tuple[str, str]]:

@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
+from application.engine.files import CountingSink
 from application.engine.join import Joiner, Render
 from application.engine.model import Format, Limits, Lookup, Mapping, Progress, Source
-
-
-class CountingSink:
-    """Passes bytes on and counts them."""
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self._sink = sink
-        self.written = 0
-
-    def write(self, data: bytes | memoryview) -> int:
-        """Write all of ``data``."""
-        self._sink.write(data)
-        self.written += len(data)
-        return len(data)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,136 @@
+"""Parquet: read and written batch by batch; columns of the input pass through as Arrow has them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from application.engine.arrow_types import arrow_type, typed_columns
+from application.engine.errors import InputError
+from application.engine.files import SourceFile
+from application.engine.join import Rows, clean_keys
+from application.engine.model import ColumnMapping, Limits, Source
+from application.engine.run import Run
+from application.engine.table import Head, check_columns, check_mapping, no_rows
+
+_BATCH_BYTES = 8 << 20
+_BATCH_ROWS = 1 << 16
+_GROUP_BYTES = 32 << 20
+_GROUP_ROWS = 1 << 20
+
+
+def read_head(source: Source, limits: Limits, rows: int) -> Head:
+    """The columns and first rows; a value that cannot be a key (a list, a fraction, a date) is shown as text."""
+    with _opened(source) as file:
+        columns = _columns(file, limits)
+        batch = next(file.iter_batches(batch_size=rows))
+        shown = [_texts(batch.column(index)) for index in range(len(columns))]
+        return Head(columns, tuple(zip(*(column.slice(0, rows).to_pylist() for column in shown), strict=True)))
+
+
+def enrich_parquet(run: Run) -> None:
+    """Write the file of ``run`` with the added columns, which have the data sets' types."""
+    with _opened(run.source) as file, run.joiner_for(_render) as joiner:
+        check_mapping(_columns(file, run.limits), run.mapping)
+        schema = file.schema_arrow
+        for entry in run.mapping:
+            _check_key(entry.column, schema.field(entry.column).type)
+            for name, column in zip(entry.added, entry.columns, strict=True):
+                schema = schema.append(pa.field(name, arrow_type(column.type)))
+        run.total_rows = file.metadata.num_rows
+        with pq.ParquetWriter(run.sink, schema, compression=_compression(file)) as writer:
+            held: list[pa.RecordBatch] = []
+            for batch in file.iter_batches(batch_size=_batch_rows(file)):
+                keys = [clean_keys(_texts(batch.column(entry.column))) for entry in run.mapping]
+                added = [column for part in joiner.join(keys, run.rows + 1) for column in part.flatten()]
+                held.append(pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema))
+                if sum(part.nbytes for part in held) >= _GROUP_BYTES or sum(map(len, held)) >= _GROUP_ROWS:
+                    writer.write_table(pa.Table.from_batches(held), row_group_size=_GROUP_ROWS)
+                    held.clear()
+                run.advance(len(batch), run.source.size * (run.rows + len(batch)) // file.metadata.num_rows)
+            if held:
+                writer.write_table(pa.Table.from_batches(held), row_group_size=_GROUP_ROWS)
+
+
+def _render(entry: ColumnMapping, rows: Rows) -> pa.Array:
+    return pa.StructArray.from_arrays(
+        typed_columns(entry, rows), names=[str(index) for index in range(len(entry.columns))]
+    )
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[pq.ParquetFile]:
+    """The file open for reading; what Arrow finds wrong with it is an ``InputError``."""
+    try:
+        with pq.ParquetFile(
+            io.BufferedReader(SourceFile(source), 1 << 20), pre_buffer=False, buffer_size=1 << 20
+        ) as file:
+            if not file.metadata.num_rows:
+                raise no_rows()
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        text = str(error).lower()
+        if "encrypt" in text or "decrypt" in text:
+            raise InputError(
+                "encrypted-file",
+                "The file is encrypted",
+                "The Parquet file is encrypted and cannot be read.",
+                expected="a Parquet file without encryption",
+            ) from None
+        raise InputError(
+            "corrupt-file",
+            "The file is damaged",
+            "The Parquet file is damaged or cut off and cannot be read.",
+            expected="a whole Parquet file",
+        ) from None
+
+
+def _columns(file: pq.ParquetFile, limits: Limits) -> tuple[str, ...]:
+    names = tuple(file.schema_arrow.names)
+    check_columns(names, limits, row=None)
+    return names
+
+
+def _check_key(name: str, kind: pa.DataType) -> None:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
+            or pa.types.is_integer(value) or pa.types.is_null(value)):  # fmt: skip
+        raise InputError(
+            "invalid-mapping",
+            "The column cannot hold keys",
+            f"Column {name!r} is of the type {kind}; keys are text or whole numbers.",
+            column=name,
+            field="mapping",
+            expected="a column of text or whole numbers",
+        )
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    """The values of a column as text."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    try:
+        return pc.cast(column, pa.string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return pa.array([None if value is None else str(value)[:1000] for value in column.to_pylist()], pa.string())
+
+
+def _batch_rows(file: pq.ParquetFile) -> int:
+    """Rows that take some megabytes, by what the file says about itself."""
+    unpacked = sum(file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups))
+    rows: int = file.metadata.num_rows
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(unpacked, 1)))
+
+
+def _compression(file: pq.ParquetFile) -> Any:
+    """The codec of each column of the input; of the first one for what is added."""
+    group = file.metadata.row_group(0)
+    codecs = {group.column(index).path_in_schema: group.column(index).compression for index in range(group.num_columns)}
+    first = cast(str, next(iter(codecs.values())))
+    return first if set(codecs.values()) == {first} else "SNAPPY"

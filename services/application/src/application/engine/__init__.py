@@ -2,7 +2,8 @@
 
 Pure and synchronous: it knows neither AWS nor HTTP. Order of use:
 
-1. ``detect_format(name, head)`` with the first 64 KiB (fewer if the file is shorter) tells the format or raises ``InputError``.
+1. ``detect_format(name, head)`` with the first 64 KiB (or all of a shorter file) tells the format or raises
+   ``InputError``.
 2. ``propose_mapping(source, format, datasets, …)`` finds or checks the mapping; ``decide(proposal)`` turns it into a
    ``Mapping`` or raises ``InputError`` (``unclear-mapping``, ``nothing-to-enrich``) with what the caller must say.
 3. ``enrich(…)`` writes the whole result to ``sink`` (only ``write`` is called) and returns a ``Report``; or

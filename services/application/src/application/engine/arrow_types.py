@@ -73,7 +73,7 @@ def _converter(kind: pa.DataType) -> Callable[[Scalar], Any]:
 
 
 def typed_columns(entry: ColumnMapping, rows: Sequence[Sequence[Scalar] | None]) -> list[pa.Array]:
-    """One array for each added column. Raises ``DepartmentUnavailable`` for a value that is not of its column's type."""
+    """One array for each added column. Raises ``DepartmentUnavailable`` for a value not of its column's type."""
     arrays: list[pa.Array] = []
     for place, column in enumerate(entry.columns):
         kind = arrow_type(column.type)

@@ -82,7 +82,8 @@ def enrich_delimited(run: Run) -> None:
                 raise layout.unusable(block, run.rows + 2) from None
             columns = [keys[entry.column] for entry in run.mapping]
             for at in range(0, len(block.ends), _SLICE):
-                added = joiner.join([column.slice(at, _SLICE) for column in columns], run.rows + 2 + at)
+                part = [column.slice(at, _SLICE) for column in columns]
+                added = joiner.join(part, range(run.rows + 2 + at, run.rows + 2 + len(block.ends)))
                 run.sink.write(layout.encoding.encode(_splice(block, at, added)))
             tail = int(block.ends[-1]) if len(block.ends) else 0
             run.sink.write(layout.encoding.encode(block.data[tail:]))

@@ -88,10 +88,10 @@ def newline_of(head: bytes) -> bytes:
 
 
 def sniff(head: bytes, *, delimiter: bytes | None = None, complete: bool = True) -> Dialect:
-    """The dialect of a file that starts with ``head`` (``complete`` if that is all of it): the one that gives the most even records.
+    """The dialect of a file that starts with ``head``: the one that gives the most even records.
 
-    ``delimiter`` is given where it is known from elsewhere (a TSV, a ``sep=`` line). Without a sign of any, the file has
-    one column.
+    ``complete`` tells that ``head`` is the whole file. ``delimiter`` is given where it is known from elsewhere (a TSV,
+    a ``sep=`` line). Without a sign of any, the file has one column.
     """
     newline = newline_of(head)
     escape = (

@@ -1,7 +1,7 @@
 """How the bytes of a text file become text and back, without loss.
 
-Inside the engine text is UTF-8. A file that is UTF-8 is passed on as it is; any other is decoded and encoded again, after
-checking for each piece that this gives back the very same bytes.
+Inside the engine text is UTF-8. A file that is UTF-8 is passed on as it is; any other is decoded and encoded again,
+after checking for each piece that this gives back the very same bytes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Encoding:
 
 
 def detect_encoding(source: Source) -> Encoding:
-    """Tell the encoding from the byte order mark, else from the first MiB, else (if all of that is ASCII) from probes."""
+    """Tell the encoding from the byte order mark, else from the first MiB, else (if that is all ASCII) from probes."""
     source.seek(0)
     head = read_exactly(source, _SAMPLE)
     for bom, codec in _BOMS:
@@ -137,7 +137,7 @@ def read_text(source: Source, encoding: Encoding, chunk: int) -> Iterator[bytes]
             raise InputError(
                 "broken-encoding",
                 "The text cannot be kept as it is",
-                f"The file looks like {encoding.codec}, but some of its bytes near byte {offset:,} are not written in the usual way.",
+                f"The file looks like {encoding.codec}, but bytes near byte {offset:,} are written unusually.",
                 line=line,
                 expected="a file in UTF-8",
             )

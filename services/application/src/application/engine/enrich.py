@@ -16,6 +16,7 @@ from application.engine.parquet import enrich_parquet
 from application.engine.report import MappingReport, Report
 from application.engine.run import Run
 from application.engine.tally import Tally
+from application.engine.xlsx import enrich_xlsx
 
 _FORMATS: dict[Format, Callable[[Run], None]] = {
     Format.CSV: enrich_delimited,
@@ -23,6 +24,7 @@ _FORMATS: dict[Format, Callable[[Run], None]] = {
     Format.JSON: enrich_json_array,
     Format.JSON_LINES: enrich_json_lines,
     Format.PARQUET: enrich_parquet,
+    Format.XLSX: enrich_xlsx,
 }
 
 
@@ -51,7 +53,8 @@ def enrich(
         versions = run.joiner.versions(entry.dataset.ref)
         if len(versions) > 1:
             run.warnings.append(
-                f"{entry.dataset.ref} changed while the file was read: values are from the versions {', '.join(versions)}."
+                f"{entry.dataset.ref} changed while the file was read: "
+                f"values are from the versions {', '.join(versions)}."
             )
         reports.append(_report(entry, tally, versions))
     return Report(

@@ -6,11 +6,12 @@ from __future__ import annotations
 class InputError(Exception):
     """The input cannot be used. Every field may be shown to the caller.
 
-    ``slug`` is stable and machine-readable. ``unsupported-format`` and ``wrong-format`` are about the kind of file (HTTP 415),
-    ``file-too-large`` and ``record-too-long`` are about size (413); every other slug is about content or mapping (422):
-    ``empty-file``, ``no-rows``, ``ragged-row``, ``broken-encoding``, ``nul-byte``, ``unclosed-quote``, ``encrypted-file``,
-    ``corrupt-file``, ``column-names``, ``column-collision``, ``invalid-json``, ``json-shape``, ``nested-too-deep``,
-    ``unknown-column``, ``unknown-dataset``, ``unknown-department``, ``invalid-mapping``, ``unclear-mapping``, ``nothing-to-enrich``.
+    ``slug`` is stable and machine-readable. ``unsupported-format`` and ``wrong-format`` are about the kind of file
+    (HTTP 415), ``file-too-large`` and ``record-too-long`` are about size (413); every other slug is about content or
+    mapping (422): ``empty-file``, ``no-rows``, ``ragged-row``, ``broken-encoding``, ``nul-byte``, ``unclosed-quote``,
+    ``encrypted-file``, ``corrupt-file``, ``column-names``, ``column-collision``, ``invalid-json``, ``json-shape``,
+    ``nested-too-deep``, ``unknown-column``, ``unknown-dataset``, ``unknown-department``, ``invalid-mapping``,
+    ``unclear-mapping``, ``nothing-to-enrich``.
     """
 
     def __init__(
@@ -27,7 +28,8 @@ class InputError(Exception):
     ) -> None:
         """``row`` counts records from 1, a header being row 1; ``line`` is set where it differs from ``row``.
 
-        ``column`` is a column of the file, ``field`` a field of the request (``mapping``), ``expected`` what would be right.
+        ``column`` is a column of the file, ``field`` a field of the request (``mapping``), ``expected`` what would be
+        right.
         """
         super().__init__(detail)
         self.slug = slug

@@ -1,4 +1,4 @@
-"""Checks what the caller says about departments, mapping and columns; what is wrong is said with what would be right."""
+"""Checks what the caller says about departments, mapping and columns, and says what would be right."""
 
 from __future__ import annotations
 
@@ -64,8 +64,9 @@ def given_mapping(
     *,
     several: bool,
 ) -> Mapping:
-    """The caller's mapping in the order of the file's columns. ``several``: a document's text may hold keys of any number.
+    """The caller's mapping in the order of the file's columns.
 
+    ``several`` allows more than one data set of a department, as a document's text may hold keys of all.
     Raises ``InputError`` for what does not exist or contradicts itself.
     """
     for column in given:
@@ -94,7 +95,7 @@ def given_mapping(
 
 
 def find_dataset(name: str, datasets: Sequence[DatasetInfo], field: str) -> DatasetInfo:
-    """The data set called ``department.dataset``. Raises ``InputError``, alike for none and for one kept from the caller."""
+    """The data set called ``department.dataset``. Raises ``InputError``, alike for none and for one kept back."""
     for dataset in datasets:
         if str(dataset.ref) == name:
             return dataset

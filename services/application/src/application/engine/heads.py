@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from application.engine import delimited, json_array, json_lines, parquet
+from application.engine import delimited, json_array, json_lines, parquet, xlsx
 from application.engine.model import DatasetInfo, Format, Limits, Source
 from application.engine.table import Head
 
@@ -20,4 +20,6 @@ def read_head(source: Source, file_format: Format, datasets: Sequence[DatasetInf
             return json_lines.read_head(source, limits, rows)
         case Format.PARQUET:
             return parquet.read_head(source, limits, rows)
+        case Format.XLSX:
+            return xlsx.read_head(source, limits, rows)
     raise NotImplementedError(file_format)

@@ -129,17 +129,17 @@ class Joiner:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def join(self, columns: Sequence[pa.Array], first_row: int) -> list[pa.Array]:
+    def join(self, columns: Sequence[pa.Array], rows: Sequence[int]) -> list[pa.Array]:
         """What to add to each row, one array for each mapping; ``columns`` are the cleaned keys of each mapping.
 
-        ``first_row`` is the number of the block's first row, for the report.
+        ``rows`` are the rows' numbers, for the report.
         """
         self._fetch(columns)
         added: list[pa.Array] = [None] * len(self._mapping)
         for members, table in self._groups:
             for position, index in enumerate(members):
                 found = table.find(columns[index])
-                self.tallies[index].count(found, table.matched, table.keys, first_row)
+                self.tallies[index].count(found, table.matched, table.keys, rows)
                 added[index] = table.rendered[position].take(pa.array(found))
         return added
 

@@ -81,7 +81,7 @@ def enrich_json_array(run: Run) -> None:
                 clean_keys(pa.array([key_text(item.value.get(entry.column)) for item in batch], pa.string()))
                 for entry in run.mapping
             ]
-            added = [part.to_pylist() for part in joiner.join(keys, run.rows + 1)]
+            added = [part.to_pylist() for part in joiner.join(keys, range(run.rows + 1, run.rows + 1 + len(batch)))]
             texts = [_spliced(item, [part[index] for part in added]) for index, item in enumerate(batch)]
             run.sink.write(encoding.encode("".join(texts).encode()))
             run.advance(len(batch), run.source.tell())

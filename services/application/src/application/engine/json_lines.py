@@ -88,7 +88,7 @@ def enrich_json_lines(run: Run) -> None:
                 clean_keys(pa.array([key_text(record.value.get(entry.column)) for record in records], pa.string()))
                 for entry in run.mapping
             ]
-            added = [part.to_pylist() for part in joiner.join(keys, run.rows + 1)]
+            added = [part.to_pylist() for part in joiner.join(keys, range(run.rows + 1, run.rows + 1 + len(records)))]
             run.sink.write(encoding.encode(_splice(data, line, records, added)))
             run.advance(len(records), run.source.tell())
 
@@ -113,7 +113,7 @@ def _records(data: str, first_line: int, first_row: int) -> Iterator[_Record]:
 
 
 def _line_blocks(source: Source, encoding: Encoding, limits: Limits, piece: int) -> Iterator[tuple[str, int]]:
-    """Whole lines, and the number of the first. Raises ``InputError`` for a line over the limit, without holding much more."""
+    """Whole lines, and the number of the first. Raises ``InputError`` for a line over the limit, without reading on."""
     held = b""
     line = 1
     offset = len(encoding.bom)

@@ -1,4 +1,4 @@
-"""Reads JSON objects out of raw text, telling where each ends, so that members can be added without rewriting the rest."""
+"""Reads JSON objects out of raw text and tells where each ends, so that members can be added and the rest kept."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def key_text(value: Any) -> str | None:
 
 
 def render_members(separator: bytes) -> Callable[[ColumnMapping, Rows], pa.Array]:
-    """A renderer of added values as JSON members, each with a comma before it; ``separator`` stands after the colon's quote."""
+    """A renderer of added values as JSON members, a comma before each and ``separator`` between name and value."""
 
     def render(entry: ColumnMapping, rows: Rows) -> pa.Array:
         names = [orjson.dumps(name) + separator for name in entry.added]

@@ -105,7 +105,7 @@ class DatasetRef:
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """A column of a data set; ``type`` is an Arrow type's name (``string``, ``int64``, ``date32``, ``decimal128(12, 2)``)."""
+    """A column of a data set; ``type`` is the name of an Arrow type: ``string``, ``date32``, ``decimal128(12, 2)``."""
 
     name: str
     type: str = "string"
@@ -126,7 +126,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True)
 class LookupBatch:
-    """The answer to one look-up: ``rows[i]`` belongs to ``keys[i]``; ``None`` is no match, else values in ``columns`` order."""
+    """The answer to a look-up: ``rows[i]`` are the values for ``keys[i]`` in ``columns`` order; ``None``: no match."""
 
     version: str
     columns: tuple[str, ...]

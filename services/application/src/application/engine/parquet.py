@@ -48,7 +48,11 @@ def enrich_parquet(run: Run) -> None:
             held: list[pa.RecordBatch] = []
             for batch in file.iter_batches(batch_size=_batch_rows(file)):
                 keys = [clean_keys(_texts(batch.column(entry.column))) for entry in run.mapping]
-                added = [column for part in joiner.join(keys, run.rows + 1) for column in part.flatten()]
+                added = [
+                    column
+                    for part in joiner.join(keys, range(run.rows + 1, run.rows + 1 + len(batch)))
+                    for column in part.flatten()
+                ]
                 held.append(pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema))
                 if sum(part.nbytes for part in held) >= _GROUP_BYTES or sum(map(len, held)) >= _GROUP_ROWS:
                     writer.write_table(pa.Table.from_batches(held), row_group_size=_GROUP_ROWS)
@@ -75,6 +79,9 @@ def _opened(source: Source) -> Iterator[pq.ParquetFile]:
                 raise no_rows()
             yield file
     except (pa.ArrowException, OSError) as error:
+        # Arrow's own I/O errors are plain OSErrors without a number; others are the source's, and not the file's fault.
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise
         text = str(error).lower()
         if "encrypt" in text or "decrypt" in text:
             raise InputError(
@@ -125,7 +132,8 @@ def _batch_rows(file: pq.ParquetFile) -> int:
     """Rows that take some megabytes, by what the file says about itself."""
     unpacked = sum(file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups))
     rows: int = file.metadata.num_rows
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(unpacked, 1)))
+    fitting: int = _BATCH_BYTES * rows // max(unpacked, 1)
+    return max(1, min(_BATCH_ROWS, fitting))
 
 
 def _compression(file: pq.ParquetFile) -> Any:

@@ -90,7 +90,14 @@ def _enriched(
         place = head.columns.index(entry.column)
         keys.append(clean_keys(pa.array([row[place] for row in head.rows], pa.string())))
     with Joiner(mapping, lookup, _render, limits) as joiner:
-        added = [[orjson.loads(row) for row in part.to_pylist()] for part in joiner.join(keys, 2)] if head.rows else []
+        added = (
+            [
+                [orjson.loads(row) for row in part.to_pylist()]
+                for part in joiner.join(keys, range(2, 2 + len(head.rows)))
+            ]
+            if head.rows
+            else []
+        )
         mappings = tuple(
             PreviewMapping(
                 entry.column, str(entry.dataset.ref), entry.evidence, tally.matched, tally.matched + tally.unmatched

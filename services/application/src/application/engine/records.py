@@ -22,8 +22,8 @@ Offsets = npt.NDArray[np.int64]
 class Block:
     """Whole records: record ``i`` is ``data[ends[i-1]:ends[i]]`` less the line endings that it starts with.
 
-    ``ends`` are where the contents end, before the line ending. ``regular`` tells whether every CSV reader would find the
-    same records. ``offset`` is where ``data`` starts in the file's UTF-8 text, after ``lines_before`` line endings.
+    ``ends`` are where the contents end, before the line ending. ``regular`` tells whether every CSV reader would find
+    the same records. ``offset`` is where ``data`` starts in the file's UTF-8 text, after ``lines_before`` line endings.
     """
 
     data: bytes
@@ -51,7 +51,7 @@ class Block:
 
 
 def read_blocks(pieces: Iterator[bytes], dialect: Dialect, record_limit: int) -> Iterator[Block]:
-    """Blocks of whole records. Raises ``InputError`` for a record over ``record_limit`` bytes, without holding much more."""
+    """Blocks of whole records. Raises ``InputError`` for one over ``record_limit`` bytes, without holding much more."""
     held = b""
     offset = 0
     lines = 0
@@ -73,7 +73,7 @@ def read_blocks(pieces: Iterator[bytes], dialect: Dialect, record_limit: int) ->
 
 
 def _index(data: bytes, dialect: Dialect, *, final: bool) -> tuple[Offsets, int, bool]:
-    """Where records' contents end, where the last whole record (with its line ending) ends, whether quotes are regular."""
+    """Where records' contents end, where the last whole record (with line ending) ends, whether quotes are regular."""
     newline = dialect.newline[0]
     stray = dialect.newline == b"\n" and data.count(b"\r") != data.count(b"\r\n") + data.endswith(b"\r")
     if dialect.escape or stray:
@@ -100,9 +100,10 @@ def _index(data: bytes, dialect: Dialect, *, final: bool) -> tuple[Offsets, int,
 
 
 def _regular(buffer: npt.NDArray[np.uint8], quotes: Offsets, dialect: Dialect, *, final: bool) -> bool:
-    """Whether counting quotes gives what the grammar gives: they open after, and close before, a delimiter or line ending.
+    """Whether counting quotes gives what the grammar gives.
 
-    Two quotes for one inside a cell close and open again, so that a quote is a neighbour that is right too.
+    It does where each quote opens after, and closes before, a delimiter or line ending. Two quotes for one inside a
+    cell close and open again, so that a quote is a neighbour that is right too.
     """
     edges = np.zeros(256, np.bool_)
     edges[[dialect.delimiter[0], dialect.quote[0], 0x0A, 0x0D]] = True

@@ -106,7 +106,8 @@ def _printable(text: str) -> str:
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
-    "table{border-collapse:collapse;margin:.5rem 0}th,td{text-align:left;padding:.25rem .75rem;border-bottom:1px solid #ccc;"
+    "table{border-collapse:collapse;margin:.5rem 0}"
+    "th,td{text-align:left;padding:.25rem .75rem;border-bottom:1px solid #ccc;"
     "vertical-align:top;overflow-wrap:anywhere}h2{margin-top:2rem}"
 )
 
@@ -141,6 +142,7 @@ def render_html(report: Report, file_name: str) -> str:
     body = _table(_summary(report)) + "".join(_mapping_html(mapping) for mapping in report.mappings) + warnings
     title = f"Enrichment report: {escape(file_name)}"
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head>"
         f"<body><h1>{title}</h1>{body}</body></html>\n"
     )

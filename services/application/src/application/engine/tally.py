@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -33,7 +35,7 @@ class Tally:
         return tuple(self._sample)
 
     def count(
-        self, found: npt.NDArray[np.int64], matched: npt.NDArray[np.bool_], keys: pa.Array, first_row: int
+        self, found: npt.NDArray[np.int64], matched: npt.NDArray[np.bool_], keys: pa.Array, numbers: Sequence[int]
     ) -> None:
         """Count one block: ``found`` are entries of ``matched`` and ``keys``, of which entry 0 is the empty key."""
         hits = int(np.count_nonzero(matched[found]))
@@ -42,10 +44,10 @@ class Tally:
         self.empty += empty
         self.unmatched += len(found) - hits - empty
         if len(found) > hits + empty and self.distinct_is_exact:
-            self._note(found, matched, keys, first_row)
+            self._note(found, matched, keys, numbers)
 
     def _note(
-        self, found: npt.NDArray[np.int64], matched: npt.NDArray[np.bool_], keys: pa.Array, first_row: int
+        self, found: npt.NDArray[np.int64], matched: npt.NDArray[np.bool_], keys: pa.Array, numbers: Sequence[int]
     ) -> None:
         entries, firsts = np.unique(found, return_index=True)
         missed = ~matched[entries] & (entries != 0)
@@ -59,4 +61,4 @@ class Tally:
                 return
             self._distinct.add(key)
             if len(self._sample) < self._limits.unmatched_sample:
-                self._sample.append(UnmatchedKey(key=key, row=first_row + row))
+                self._sample.append(UnmatchedKey(key=key, row=numbers[row]))

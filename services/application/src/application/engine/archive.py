@@ -1,0 +1,116 @@
+"""Reads ZIP archives of Office files from people who may wish us ill: what is unpacked is counted as it comes out."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from application.engine.errors import InputError
+from application.engine.files import SourceFile
+from application.engine.model import Limits, Source
+
+CHUNK = 64 << 10
+_MAX_PARTS = 10_000
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    struct.error,
+    UnicodeDecodeError,
+    RuntimeError,
+)
+
+
+class Archive:
+    """An Office file's parts by name. Every method raises ``InputError`` for damage, encryption or too much content."""
+
+    def __init__(self, source: Source, limits: Limits, kind: str) -> None:
+        """``kind`` is what the file is called in errors."""
+        self._limits = limits
+        self._kind = kind
+        self._unpacked: dict[str, int] = {}
+        file = SourceFile(source)
+        if file.read(len(_OLE)) == _OLE:
+            raise self._encrypted()
+        file.seek(0)
+        with self._damage():
+            self._zip = zipfile.ZipFile(io.BufferedReader(file, 1 << 20))
+        parts = self._zip.infolist()
+        self.names = [part.filename for part in parts]
+        if len(parts) > _MAX_PARTS or len(set(self.names)) < len(parts):
+            raise self.corrupt("it has too many parts, or two of one name")
+        if any(part.flag_bits & 1 for part in parts):
+            raise self._encrypted()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The unpacked bytes of one part, piece by piece."""
+        if name not in self.names:
+            raise self.corrupt(f"its part {name} is missing")
+        seen = 0
+        with self._damage(), self._zip.open(name) as part:
+            while chunk := part.read(CHUNK):
+                seen += len(chunk)
+                self._unpacked[name] = max(seen, self._unpacked.get(name, 0))
+                if sum(self._unpacked.values()) > self._limits.unpacked:
+                    raise self._too_large()
+                yield chunk
+
+    def read(self, name: str) -> bytes:
+        """The whole of one part."""
+        return b"".join(self.chunks(name))
+
+    def copy_info(self, name: str) -> zipfile.ZipInfo:
+        """A new entry for a part, with the time and the kind of compression of the old one."""
+        old = self._zip.getinfo(name)
+        info = zipfile.ZipInfo(name, old.date_time)
+        info.compress_type = zipfile.ZIP_STORED if old.compress_type == zipfile.ZIP_STORED else zipfile.ZIP_DEFLATED
+        info.external_attr = old.external_attr
+        return info
+
+    def corrupt(self, why: str) -> InputError:
+        """The file cannot be read."""
+        return InputError(
+            "corrupt-file",
+            "The file is damaged",
+            f"The {self._kind} file cannot be read: {why}.",
+            expected=f"a whole {self._kind} file; open and save it again",
+        )
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except _DAMAGE:
+            raise self.corrupt("the archive is damaged or cut off") from None
+
+    def _encrypted(self) -> InputError:
+        return InputError(
+            "encrypted-file",
+            "The file is encrypted",
+            f"The {self._kind} file is protected by a password, or is of the format before 2007.",
+            expected=f"the file saved as {self._kind} without a password",
+        )
+
+    def _too_large(self) -> InputError:
+        limit = self._limits.unpacked >> 20
+        return InputError(
+            "file-too-large",
+            "The file is too large",
+            f"The {self._kind} file holds more than {limit} MB once it is unpacked.",
+            expected=f"at most {limit} MB unpacked; larger tables can be sent as CSV or Parquet",
+        )

@@ -1,0 +1,1 @@
+"""The gateway's MCP face: one server that federates the departments, and each department on its own."""

@@ -1,0 +1,266 @@
+"""The ASGI application of `/mcp` and `/mcp/{department}`."""
+
+import math
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import lru_cache
+from types import TracebackType
+from typing import Protocol, Self
+
+import structlog
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import INTERNAL_ERROR
+from starlette.types import Receive, Scope, Send
+
+from agentgateway.errors import Unauthenticated
+from agentgateway.mcp.application import Application
+from agentgateway.mcp.backends import Backends, ServiceTokens
+from agentgateway.mcp.call import CALL, Audit, Call, legal
+from agentgateway.mcp.catalogue import Catalogue
+from agentgateway.mcp.client import Client, ClientGone
+from agentgateway.mcp.errors import RATE_LIMITED, RpcError, http_refusal
+from agentgateway.mcp.file_tools import FileTools
+from agentgateway.mcp.message import (
+    Message,
+    RawHeaders,
+    as_request,
+    clean_headers,
+    parse,
+    read_body,
+    replayed,
+    request_id_of,
+    text_headers,
+)
+from agentgateway.mcp.reach import Departments, Reaches
+from agentgateway.mcp.relay import AccessWithdrawn, Relay
+from agentgateway.mcp.routing import department_for
+from agentgateway.mcp.server import create_server
+from agentgateway.mcp.settings import McpSettings
+from common.caller import Caller
+from common.departments import Department
+
+log = structlog.get_logger()
+
+PATH = "/mcp"
+METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
+"""Where the metadata of the resource `/mcp` is (RFC 9728, section 3.1)."""
+
+
+class Authenticator(Protocol):
+    """Tells who sent a request."""
+
+    async def caller(self, headers: Mapping[str, str]) -> Caller:
+        """The verified caller; raises `Unauthenticated` without one."""
+        ...
+
+
+class RateLimiter(Protocol):
+    """Bounds how much one caller may ask."""
+
+    def check(self, caller: Caller) -> float | None:
+        """Seconds to wait, or None where the request is allowed."""
+        ...
+
+
+class McpFace:
+    """Authenticates each request, passes it on to the one department it is for, or answers it.
+
+    Use as an asynchronous context: connections and lists live as long as it lasts.
+    """
+
+    def __init__(
+        self,
+        settings: McpSettings,
+        *,
+        departments: Departments,
+        tokens: ServiceTokens,
+        authenticator: Authenticator,
+        rate_limiter: RateLimiter,
+        audit: Audit,
+        application_url: str,
+        public_api_url: str,
+        origins: frozenset[str],
+        scope: str,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            settings: Limits and timeouts.
+            departments: Who has which server, and who may use it.
+            tokens: What this service proves itself by.
+            authenticator: Tells who calls.
+            rate_limiter: Bounds how much one caller may ask.
+            audit: Keeps a record of each call.
+            application_url: Where the file tools' work is done.
+            public_api_url: This gateway's address, for clients.
+            origins: Web pages of these origins may call.
+            scope: What clients are to ask the authorization server for.
+        """
+        self._settings = settings
+        self._departments = departments
+        self._authenticator = authenticator
+        self._limiter = rate_limiter
+        self._audit = audit
+        self._reaches = Reaches(departments)
+        self._backends = Backends(tokens, settings)
+        self._catalogue = Catalogue(self._backends, settings)
+        self._application = Application(application_url, tokens, settings)
+        self._files = FileTools(self._application, settings, public_api_url)
+        self._server = create_server(self._catalogue, self._files, settings.mcp_list_ttl_seconds)
+        self._origins = origins
+        self._challenge = {"resource_metadata": f"{public_api_url}{METADATA_PATH}", "scope": scope}
+        self._pruned = departments.version
+
+    async def __aenter__(self) -> Self:
+        """Open the pools."""
+        self._stack = AsyncExitStack()
+        for pool in (self._backends, self._application, self._catalogue):
+            await self._stack.enter_async_context(pool)
+        self._sdk = StreamableHTTPSessionManager(
+            self._server, stateless=True, max_request_body_size=self._settings.mcp_body_limit
+        )
+        await self._stack.enter_async_context(self._sdk.run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close them."""
+        await self._stack.__aexit__(kind, error, traceback)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        started = time.perf_counter()
+        client = Client(receive, send, self._settings.mcp_send_seconds)
+        call: Call | None = None
+        try:
+            headers = self._admitted(scope["headers"])
+            call = Call(self._reaches.of(await self._caller(headers)))
+            await self._serve(call, scope, headers, client)
+        except RpcError as error:
+            request_id = None
+            if call is not None:
+                call.outcome, request_id = error.outcome, call.request_id
+            await client.respond(error.status, error.body(request_id), error.headers)
+        except ClientGone:
+            if call is not None:
+                call.outcome = "cancelled"
+        except Exception as error:
+            log.exception("mcp.failed", exc_info=error)
+            if client.status:
+                raise
+            fault = RpcError(500, INTERNAL_ERROR, "Something went wrong here; this is our fault, not yours.")
+            await client.respond(fault.status, fault.body(call.request_id if call is not None else None))
+        finally:
+            if call is not None:
+                call.record(self._audit, time.perf_counter() - started)
+
+    def _admitted(self, raw: RawHeaders) -> Mapping[str, str]:
+        """The headers as text, where they come from no foreign web page."""
+        headers = text_headers(raw)
+        origin = headers.get("origin")
+        if origin is not None and origin not in self._origins:
+            raise http_refusal(403, "Web pages of this origin may not call.")
+        return headers
+
+    async def _caller(self, headers: Mapping[str, str]) -> Caller:
+        try:
+            return await self._authenticator.caller(headers)
+        except Unauthenticated as error:
+            headers = {"www-authenticate": error.challenge(self._challenge)}
+            raise http_refusal(401, error.description, headers) from None
+
+    async def _serve(self, call: Call, scope: Scope, headers: Mapping[str, str], client: Client) -> None:
+        reach = call.reach
+        if self._pruned != reach.version:
+            self._pruned = reach.version
+            self._backends.keep_only(self._departments.current)
+        if (wait := self._limiter.check(reach.caller)) is not None:
+            raise _rate_limited(wait)
+        only = self._addressed(call, scope["path"])
+        _check_post(scope["method"], headers)
+        body = await read_body(client.receive, headers, self._settings.mcp_body_limit, self._settings.mcp_body_seconds)
+        document = parse(body)
+        call.request_id = request_id_of(document)
+        message = as_request(document, body, headers, scope["headers"])
+        if message is not None:
+            call.asks(message.method, message.params.get("name"))
+            if await self._relayed(call, message, only, headers, client):
+                return
+        await self._answer(call, scope, body, client)
+
+    def _addressed(self, call: Call, path: str) -> Department | None:
+        """The department of `/mcp/{department}`, or None at `/mcp`.
+
+        Raises:
+            RpcError: Unknown, or not the caller's; which of the two is not told.
+        """
+        name = path.removeprefix(PATH).strip("/")
+        if not name:
+            return None
+        call.department = legal(name)
+        department = call.reach.departments.get(name)
+        if department is None:
+            raise http_refusal(404, f"There is no department '{name[:64]}', or you may not use it.")
+        return department
+
+    async def _relayed(
+        self, call: Call, message: Message, only: Department | None, headers: Mapping[str, str], client: Client
+    ) -> bool:
+        """Pass the request on, where it is for a department."""
+        department = only
+        if only is None:
+            department = await department_for(message, call.reach, self._catalogue, self._files.names)
+        if department is None:
+            return False
+        call.department = department.name
+        backend = self._backends.of(department)
+        tool = call.tool if message.method == "tools/call" else ""
+        call.known = call.known or tool in backend.tools
+        seconds = self._settings.mcp_tool_timeouts.get(tool, self._settings.mcp_timeout_seconds)
+        try:
+            call.outcome = await Relay(backend, message, headers, client).run(call.reach, seconds)
+        except AccessWithdrawn:
+            if only is not None:
+                raise http_refusal(404, f"There is no department '{only.name}', or you may not use it.") from None
+            return False
+        if tool and call.outcome == "ok":
+            backend.tools.add(tool)
+        return True
+
+    async def _answer(self, call: Call, scope: Scope, body: bytes, client: Client) -> None:
+        """Let the SDK's server answer."""
+        call.outcome = "ok"
+        inner = {**scope, "headers": clean_headers(scope["headers"]), CALL: call}
+        await self._sdk.handle_request(inner, replayed(body, client.receive), client.send)
+        if client.status >= 400 and call.outcome == "ok":
+            call.outcome = "refused"
+
+
+def _check_post(method: str, headers: Mapping[str, str]) -> None:
+    if method != "POST":
+        raise http_refusal(405, "Send each message by POST; there is no stream to GET.", {"allow": "POST"})
+    if not headers.get("content-type", "").lower().startswith("application/json"):
+        raise http_refusal(415, "The body must be application/json, and the Content-Type header must say so.")
+    if not _accepts_both(headers.get("accept", "")):
+        raise http_refusal(406, "The Accept header must list application/json and text/event-stream.")
+
+
+@lru_cache(maxsize=256)
+def _accepts_both(accept: str) -> bool:
+    types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    json = not types.isdisjoint(("application/json", "application/*", "*/*"))
+    return json and not types.isdisjoint(("text/event-stream", "text/*", "*/*"))
+
+
+def _rate_limited(wait: float) -> RpcError:
+    seconds = max(1, math.ceil(wait))
+    return RpcError(
+        429,
+        RATE_LIMITED,
+        f"Too many requests. Try again in {seconds} s.",
+        {"retryAfterSeconds": seconds},
+        headers={"retry-after": str(seconds)},
+        outcome="rate_limited",
+    )

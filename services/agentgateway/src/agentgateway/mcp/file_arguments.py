@@ -1,0 +1,135 @@
+"""What the file tools are called with. The models are the tools' input schemas, so their texts are for agents."""
+
+import base64
+import binascii
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_INLINE_BYTES = 1_000_000
+MAX_WAIT_SECONDS = 25
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+FileName = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Arguments(BaseModel):
+    """Arguments of one tool; a name that is not known is an error rather than a surprise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoArguments(Arguments):
+    """For tools that need nothing."""
+
+
+class CreateUpload(Arguments):
+    """Of `files_create_upload`."""
+
+    name: FileName = Field(description="Name of the file; its extension tells the format.")
+    size: int = Field(ge=1, description="Size in bytes.")
+
+
+class Part(Arguments):
+    """One part of an upload."""
+
+    number: int = Field(ge=1, le=10_000)
+    etag: str = Field(min_length=1, max_length=128, description="The ETag header of the part's PUT response.")
+
+
+class CompleteUpload(Arguments):
+    """Of `files_complete_upload`."""
+
+    upload: Id = Field(description="The upload's id.")
+    parts: tuple[Part, ...] = Field(min_length=1, max_length=10_000, description="Every part that was put.")
+
+
+class Source(Arguments):
+    """A file: one that was uploaded before, or up to 1 MB of content right here."""
+
+    file: Id | None = Field(default=None, description="Id of an uploaded file. Instead of name and text or base64.")
+    name: FileName | None = Field(default=None, description="Name of a file given inline, such as invoices.csv.")
+    text: str | None = Field(default=None, description="Content of a text file given inline, at most 1 MB.")
+    base64: str | None = Field(default=None, description="Content of a binary file given inline, at most 1 MB decoded.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        inline = [given for given in (self.text, self.base64) if given is not None]
+        if self.file is not None:
+            if inline or self.name is not None:
+                raise ValueError("give either file, or name with text or base64, not both")
+        elif self.name is None or len(inline) != 1:
+            raise ValueError("give file (an uploaded file's id), or name with one of text and base64")
+        return self
+
+    def content(self) -> bytes:
+        """The inline content.
+
+        Raises:
+            ValueError: Too large, or not base64; says what would be right.
+        """
+        if self.base64 is not None:
+            try:
+                content = base64.b64decode(self.base64, validate=True)
+            except binascii.Error:
+                raise ValueError("field 'base64': is not base64 (RFC 4648, section 4)") from None
+        else:
+            content = (self.text or "").encode()
+        if len(content) > MAX_INLINE_BYTES:
+            raise ValueError(
+                f"the content has {len(content)} bytes, and {MAX_INLINE_BYTES} can be given inline: "
+                "use files_create_upload"
+            )
+        return content
+
+
+class _Enrichment(Source):
+    departments: tuple[str, ...] | None = Field(
+        default=None, description="Departments whose data to add; without it, all that match and are yours."
+    )
+    mapping: dict[str, tuple[str, ...]] | None = Field(
+        default=None,
+        description="Which column holds keys of which data sets, such as {'vendor_id': ['finance.vendors']}; "
+        "without it, it is found from names and values.",
+    )
+    columns: dict[str, tuple[str, ...]] | None = Field(
+        default=None, description="Which columns to add for a data set, such as {'finance.vendors': ['name']}."
+    )
+
+    def choices(self) -> dict[str, object]:
+        """What was chosen, as the application takes it."""
+        return self.model_dump(include={"departments", "mapping", "columns"}, exclude_none=True)
+
+
+class Preview(_Enrichment):
+    """Of `files_preview`."""
+
+    rows: int = Field(default=10, ge=1, le=100, description="How many rows to show.")
+
+
+class SubmitJob(_Enrichment):
+    """Of `files_submit_job`."""
+
+
+class OneJob(Arguments):
+    """Of tools about one job."""
+
+    job: Id = Field(description="The job's id.")
+
+
+class JobStatus(OneJob):
+    """Of `files_job_status`."""
+
+    wait_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="Wait as long as this for the job to end, and report progress meanwhile.",
+    )
+
+
+class ListJobs(Arguments):
+    """Of `files_list_jobs`."""
+
+    limit: int = Field(default=50, ge=1, le=200, description="At most so many jobs.")
+    cursor: str | None = Field(default=None, max_length=2048, description="`next` of the page before.")

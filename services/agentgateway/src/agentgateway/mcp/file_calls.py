@@ -1,0 +1,160 @@
+"""What each file tool does, as calls of the application's REST interface."""
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agentgateway.mcp.application import FAULTY, Application, ApplicationError, as_object
+from agentgateway.mcp.file_arguments import (
+    MAX_INLINE_BYTES,
+    CompleteUpload,
+    CreateUpload,
+    JobStatus,
+    ListJobs,
+    NoArguments,
+    OneJob,
+    Preview,
+    Source,
+    SubmitJob,
+)
+from agentgateway.mcp.reach import Reach
+from agentgateway.mcp.sse import EventSplitter, data_of
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+LARGEST_EVENT_BYTES = 1_000_000
+
+
+class Progress(Protocol):
+    """Tells the client how far its call is."""
+
+    async def __call__(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Nothing is sent to a client that did not ask for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileCall:
+    """One call of a file tool, on behalf of one caller.
+
+    Each method raises `ApplicationError` or `ValueError`, whose message is for the caller.
+    """
+
+    application: Application
+    reach: Reach
+    progress: Progress
+    public_api_url: str
+
+    async def create_upload(self, arguments: CreateUpload) -> dict[str, Any]:
+        """Begin a multipart upload."""
+        return await self._json("POST", "/api/uploads", arguments.model_dump())
+
+    async def complete_upload(self, arguments: CompleteUpload) -> dict[str, Any]:
+        """Put the parts together."""
+        parts = [part.model_dump() for part in arguments.parts]
+        return await self._json("POST", f"/api/uploads/{arguments.upload}/complete", {"parts": parts})
+
+    async def preview(self, arguments: Preview) -> dict[str, Any]:
+        """Enrich the first rows."""
+        return await self._with_file(arguments, "/api/preview", {"rows": arguments.rows, **arguments.choices()})
+
+    async def submit_job(self, arguments: SubmitJob) -> dict[str, Any]:
+        """Begin a job."""
+        return await self._with_file(arguments, "/api/jobs", arguments.choices())
+
+    async def job_status(self, arguments: JobStatus) -> dict[str, Any]:
+        """The job, at its end or when the wait is over."""
+        if arguments.wait_seconds > 0:
+            try:
+                async with asyncio.timeout(arguments.wait_seconds):
+                    await self._end_of(arguments.job)
+            except TimeoutError:
+                pass  # how it stands now is the answer
+        return await self._json("GET", f"/api/jobs/{arguments.job}")
+
+    async def job_result(self, arguments: OneJob) -> dict[str, Any]:
+        """The enriched file, or where it is."""
+        path = f"/api/jobs/{arguments.job}/result"
+        async with self.application.open(self.reach, "GET", path) as response:
+            disposition = response.content_disposition
+            size = response.content_length
+            found: dict[str, Any] = {
+                "job": arguments.job,
+                "name": disposition.filename if disposition is not None else None,
+                "size": size,
+            }
+            if size is None or size > MAX_INLINE_BYTES:
+                return found | {"url": f"{self.public_api_url}{path}"}
+            content = await response.read()
+        try:
+            return found | {"text": content.decode()}
+        except UnicodeDecodeError:
+            return found | {"base64": base64.b64encode(content).decode()}
+
+    async def job_report(self, arguments: OneJob) -> dict[str, Any]:
+        """The report."""
+        return await self._json("GET", f"/api/jobs/{arguments.job}/report")
+
+    async def list_jobs(self, arguments: ListJobs) -> dict[str, Any]:
+        """A page of the caller's jobs."""
+        params = {name: str(value) for name, value in arguments.model_dump(exclude_none=True).items()}
+        return await self.application.json(self.reach, "GET", "/api/jobs", params=params)
+
+    async def cancel_job(self, arguments: OneJob) -> dict[str, Any]:
+        """The job, cancelled."""
+        return await self._json("DELETE", f"/api/jobs/{arguments.job}")
+
+    async def retry_job(self, arguments: OneJob) -> dict[str, Any]:
+        """The job, queued again."""
+        return await self._json("POST", f"/api/jobs/{arguments.job}/retry")
+
+    async def list_departments(self, _: NoArguments) -> dict[str, Any]:
+        """The caller's departments."""
+        return await self._json("GET", "/api/departments")
+
+    async def _json(self, method: str, path: str, document: Any = None) -> dict[str, Any]:
+        return await self.application.json(self.reach, method, path, document=document)
+
+    async def _with_file(self, source: Source, path: str, document: dict[str, object]) -> dict[str, Any]:
+        """Send `document` with the file that `source` names or holds."""
+        if source.file is not None:
+            return await self._json("POST", path, {"file": source.file, **document})
+        file = await self._uploaded(source)
+        try:
+            return {"file_id": file, **await self._json("POST", path, {"file": file, **document})}
+        except ApplicationError as error:
+            raise ApplicationError(
+                f"{error} (The content was kept: give file='{file}' to try again with it.)", error.problem
+            ) from None
+
+    async def _uploaded(self, source: Source) -> str:
+        content, params = source.content(), {"name": source.name or ""}
+        async with self.application.open(
+            self.reach, "POST", "/api/files", params=params, body=content, content_type="application/octet-stream"
+        ) as response:
+            file = as_object(await response.read()).get("id")
+        if not isinstance(file, str):
+            raise ApplicationError(FAULTY)
+        return file
+
+    async def _end_of(self, job: str) -> None:
+        """Follow the job's events until it ends."""
+        async with self.application.open(self.reach, "GET", f"/api/jobs/{job}/events") as response:
+            splitter = EventSplitter()
+            async for chunk in response.content.iter_any():
+                for event in splitter.feed(chunk):
+                    if await self._ended(event):
+                        return
+                if splitter.held > LARGEST_EVENT_BYTES:
+                    raise ApplicationError(FAULTY)
+
+    async def _ended(self, event: bytes) -> bool:
+        data = data_of(event)
+        if not data:
+            return False
+        job = as_object(data)
+        done = job.get("progress")
+        if isinstance(done, dict):
+            unit = "rows" if done.get("total_rows") else "bytes"
+            await self.progress(done.get(unit) or 0, done.get(f"total_{unit}"), f"{done.get('rows', 0)} rows done")
+        return job.get("status") in ENDED

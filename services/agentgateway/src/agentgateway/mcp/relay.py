@@ -1,0 +1,103 @@
+"""Passes one request on to a department's server, and its answer back, byte for byte."""
+
+from collections.abc import Mapping
+
+import aiohttp
+import orjson
+import structlog
+
+from agentgateway.mcp.backends import Backend
+from agentgateway.mcp.client import Client, ClientConnected
+from agentgateway.mcp.errors import RpcError, faulty
+from agentgateway.mcp.message import Message
+from agentgateway.mcp.reach import Reach
+from agentgateway.mcp.sse import EventSplitter, event_of, is_response, outcome_of, response_in
+
+log = structlog.get_logger()
+
+FORWARDED = ("mcp-protocol-version", "mcp-method", "mcp-name")
+PARAMETER_PREFIX = "mcp-param-"
+RELAYED_STATUSES = frozenset({200, 400, 404})
+FORBIDDEN = 403
+STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of the client's that the protocol gives a meaning beyond this hop; never its token."""
+    forwarded = {name: headers[name] for name in FORWARDED if name in headers}
+    forwarded["accept"] = "application/json, text/event-stream"
+    forwarded.update((name, value) for name, value in headers.items() if name.startswith(PARAMETER_PREFIX))
+    return forwarded
+
+
+class AccessWithdrawn(Exception):
+    """The department's server knows that the caller may not use it, before the gateway's directory does."""
+
+
+class Relay:
+    """One request on its way through the gateway."""
+
+    def __init__(self, backend: Backend, message: Message, headers: Mapping[str, str], client: Client) -> None:
+        """Nothing is sent yet; `headers` are those of the client."""
+        self._backend = backend
+        self._message = message
+        self._headers = forwarded_headers(headers)
+        self._client = client
+
+    async def run(self, reach: Reach, seconds: float) -> str:
+        """Answer the client within `seconds`, and tell the outcome in one word.
+
+        Raises:
+            RpcError: The department's server did not do its part; nothing has been sent to the client.
+            AccessWithdrawn: The department's server refuses the caller; nothing has been sent to the client.
+            ClientGone: The client did not wait; the department's server has been told by a closed connection.
+        """
+        try:
+            async with (
+                ClientConnected(self._client),
+                self._backend.post(reach, self._message.body, self._headers, seconds) as response,
+            ):
+                streamed = response.status == 200 and response.content_type == "text/event-stream"
+                last, outcome = await (self._stream(response) if streamed else self._read(response))
+        except RpcError as error:
+            if not self._client.status:
+                raise
+            # There is no other status once the first event is out, so the error becomes the stream's last event.
+            last, outcome = event_of(error.body(self._message.id)), error.outcome
+        if self._client.status:
+            await self._client.send({"type": "http.response.body", "body": last})
+        else:
+            await self._client.respond(response.status, last)
+        return outcome
+
+    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, str]:
+        name = self._backend.name
+        if response.status == FORBIDDEN:
+            raise AccessWithdrawn
+        if response.status not in RELAYED_STATUSES:
+            log.warning("department.refused", department=name, status=response.status)
+            raise faulty(name, f"it answered HTTP {response.status}")
+        body = await self._backend.read(response)
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise faulty(name, "it is not JSON") from None
+        if not is_response(document):
+            raise faulty(name, "it is not a JSON-RPC response")
+        return body, outcome_of(document)
+
+    async def _stream(self, response: aiohttp.ClientResponse) -> tuple[bytes, str]:
+        """Pass events on as they come, but for the response itself, which is returned with its outcome."""
+        await self._client.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        splitter = EventSplitter()
+        async for chunk in response.content.iter_any():
+            for event in splitter.feed(chunk):
+                if (answer := response_in(event)) is not None:
+                    return event, outcome_of(answer)
+                await self._client.send({"type": "http.response.body", "body": event, "more_body": True})
+            self._backend.check_size(splitter.held)
+        raise faulty(self._backend.name, "the stream ended without a response")

@@ -1,0 +1,80 @@
+"""What the department offers one caller at this moment: the tools by name, and the data sets behind them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from common.caller import Caller
+from mcp_server.definitions import Definition, Toolset
+from mcp_server.department import DepartmentFile, View
+from mcp_server.errors import NotPermitted, NotServed
+from mcp_server.refresh import DatasetState, DatasetStore
+
+PARAMETER_HEADER = b'"x-mcp-header"'
+"""Marks an argument that a client repeats in a header of its request (MCP 2026-07-28)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One caller's view of one version of everything; an answer is made from one offer, and so of one version.
+
+    Attributes:
+        states: The data sets that the caller may know of, by name.
+        definitions: The tools by name, in the order in which they are listed.
+    """
+
+    view: View
+    states: Mapping[str, DatasetState]
+    definitions: Mapping[str, Definition]
+
+
+class Catalog:
+    """Makes offers, from the Department file and the data sets as they are at that moment."""
+
+    def __init__(
+        self, department: DepartmentFile, store: DatasetStore, toolsets: Mapping[str, Sequence[Toolset]]
+    ) -> None:
+        """Nothing is made yet."""
+        self._department = department
+        self._store = store
+        self._toolsets = toolsets
+        self._made: dict[bool, tuple[Mapping[str, DatasetState], Offer]] = {}
+        self._header_schemas: dict[str, Mapping[str, Any]] = {}
+
+    def offer(self, caller: Caller) -> Offer:
+        """What `caller` may use now; made once for all callers of the same rights, until something changes.
+
+        Raises:
+            NotServed: The department's file is missing or broken.
+            NotPermitted: The department is not for this caller.
+        """
+        department = self._department.current()
+        if department is None:
+            raise NotServed
+        view = View.of(department, caller)
+        if view is None:
+            raise NotPermitted
+        states = self._store.states(department)
+        source, offer = self._made.get(view.restricted, (None, None))
+        if offer is None or source is not states or offer.view.department is not department:
+            offer = self._make(view, states)
+            self._made[view.restricted] = (states, offer)
+        return offer
+
+    def header_schema(self, tool: str) -> Mapping[str, Any] | None:
+        """The input schema of a tool that has arguments in headers; None for any other."""
+        return self._header_schemas.get(tool)
+
+    def _make(self, view: View, states: Mapping[str, DatasetState]) -> Offer:
+        # A data set without its key is of no use, and its look-up would confirm guessed keys.
+        visible = {name: state for name, state in states.items() if not view.hides(state.spec, state.spec.key)}
+        definitions: dict[str, Definition] = {}
+        for toolset in self._toolsets[view.department.spec.toolset]:
+            for definition in toolset.definitions(view, visible):
+                definitions[definition.tool.name] = definition
+                if PARAMETER_HEADER in orjson.dumps(definition.tool.input_schema):
+                    self._header_schemas[definition.tool.name] = definition.tool.input_schema
+        return Offer(view, MappingProxyType(visible), MappingProxyType(definitions))

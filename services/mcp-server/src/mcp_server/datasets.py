@@ -1,0 +1,132 @@
+"""A data set in memory: found by key, searched by text, never changed once made."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from common.departments import Dataset
+from mcp_server.errors import BrokenObject
+from mcp_server.loading import Table, load_table
+from mcp_server.text_index import TextIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's name and its Arrow type's name."""
+
+    name: str
+    type: str
+
+
+class DataTable:
+    """One version of a data set.
+
+    Attributes:
+        version: The object's ETag.
+        loaded_at: Seconds since the epoch.
+        columns: All of them, the key first.
+        duplicate_keys: Rows that are not served, because an earlier row has their key.
+        blank_keys: Rows that are not served, because they have no key.
+    """
+
+    def __init__(self, spec: Dataset, version: str, table: Table) -> None:
+        """Index `table` by the data set's key.
+
+        Raises:
+            BrokenObject: A column that the Department names is not there, or no row has a key.
+        """
+        _check_columns(spec, table)
+        self.spec = spec
+        self.version = version
+        self.loaded_at = time.time()
+        others = [name for name in table.types if name != spec.key]
+        self.columns = tuple(Column(name, table.types[name]) for name in (spec.key, *others))
+        self._values = table.values
+        self._rows: dict[str, int] = {}
+        self.blank_keys = 0
+        for row, value in enumerate(table.values[spec.key]):
+            if key := key_text(value):
+                self._rows.setdefault(key, row)
+            else:
+                self.blank_keys += 1
+        self.duplicate_keys = table.row_count - self.blank_keys - len(self._rows)
+        if not self._rows:
+            raise BrokenObject(f"{spec.object} has no row with a key in {spec.key}")
+        self._indexes: dict[tuple[str, ...], TextIndex] = {}
+
+    @classmethod
+    def load(cls, spec: Dataset, version: str, data: bytes) -> "DataTable":
+        """Read an object's bytes; raises `BrokenObject`."""
+        return cls(spec, version, load_table(spec.object, data))
+
+    @property
+    def row_count(self) -> int:
+        """Rows that can be found."""
+        return len(self._rows)
+
+    @property
+    def keys(self) -> Iterable[str]:
+        """All keys, in the order of the object."""
+        return self._rows.keys()
+
+    def fits(self, spec: Dataset) -> bool:
+        """Whether this table is what `spec` describes, so that it can be served by the rules of `spec`."""
+        named = {*spec.search, *spec.restricted_columns}
+        same_data = (self.spec.object, self.spec.key) == (spec.object, spec.key)
+        return same_data and named <= {column.name for column in self.columns}
+
+    def row(self, key: object, columns: Sequence[str]) -> dict[str, Any] | None:
+        """The values of one key's row, or None."""
+        row = self._rows.get(key_text(key))
+        return None if row is None else {name: self._values[name][row] for name in columns}
+
+    def lookup(self, keys: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """For each key, in their order: `{"key", "matched": true, "values"}` or `{"key", "matched": false}`."""
+        rows, values = self._rows, [(name, self._values[name]) for name in columns]
+        found = ((key, rows.get(key.strip())) for key in keys)
+        return [
+            {"key": key, "matched": False}
+            if row is None
+            else {"key": key, "matched": True, "values": {name: column[row] for name, column in values}}
+            for key, row in found
+        ]
+
+    def column(self, name: str) -> Iterable[tuple[str, Any]]:
+        """Each key with its value in one column, in the order of the object."""
+        values = self._values[name]
+        return ((key, values[row]) for key, row in self._rows.items())
+
+    def text_index(self, columns: Sequence[str], *, passages: bool = False) -> TextIndex:
+        """What a search over `columns` goes through; made at the first search of that choice, so call it from a thread.
+
+        Args:
+            columns: Only these count, and so only these can have an influence on what is found.
+            passages: Each sentence is an entry of its own, rather than the whole text.
+        """
+        chosen = (*columns, "passages" if passages else "")
+        if (index := self._indexes.get(chosen)) is None:
+            texts = (
+                (key, [str(value) for name in columns if (value := self._values[name][row]) is not None])
+                for key, row in self._rows.items()
+            )
+            index = TextIndex.of_passages(texts) if passages else TextIndex.of_lines(texts)
+            self._indexes[chosen] = index
+        return index
+
+
+def key_text(value: object) -> str:
+    """A key as text: JSON has no integers, so a key column of numbers may come with a fraction of zero."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value).strip()
+
+
+def _check_columns(spec: Dataset, table: Table) -> None:
+    missing = [name for name in (spec.key, *spec.search) if name not in table.types]
+    public = [name for name in missing if name not in spec.restricted_columns]
+    if public:
+        raise BrokenObject(f"{spec.object} lacks the column {', '.join(public)}")
+    if missing or not set(spec.restricted_columns) <= table.types.keys():
+        # The message is for everyone who may use the department; the names of restricted columns are not.
+        raise BrokenObject(f"{spec.object} lacks a column that is named in restrictedColumns")

@@ -1,0 +1,50 @@
+"""Whether the server lives, and whether it can do its work, with what it knows of each data set."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from common.jwks import JwksCache
+from mcp_server.department import DepartmentFile
+from mcp_server.refresh import DatasetState, DatasetStore
+
+
+def health_routes(department: DepartmentFile, store: DatasetStore, keys: JwksCache) -> list[Route]:
+    """`/healthz` and `/readyz`."""
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def readyz(_: Request) -> Response:
+        """Ready when callers can be verified, the department is known, and each data set has some version."""
+        current = department.current()
+        states: Mapping[str, DatasetState] = {} if current is None else store.states(current)
+        ready = keys.loaded and bool(states) and all(state.table is not None for state in states.values())
+        details = {
+            "ready": ready,
+            "department": None if current is None else current.name,
+            "callers_verifiable": keys.loaded,
+            "datasets": {name: _details(state) for name, state in states.items()},
+        }
+        return Response(orjson.dumps(details), 200 if ready else 503, media_type="application/json")
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def _details(state: DatasetState) -> dict[str, Any]:
+    if state.table is None:
+        return {"rows": None, "error": state.error or "not loaded yet"}
+    table = state.table
+    return {
+        "rows": table.row_count,
+        "version": table.version,
+        "loaded_at": datetime.fromtimestamp(table.loaded_at, UTC).isoformat(timespec="seconds"),
+        "duplicate_keys": table.duplicate_keys,
+        "blank_keys": table.blank_keys,
+        "error": state.error,
+    }

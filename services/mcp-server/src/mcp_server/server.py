@@ -1,0 +1,126 @@
+"""The department as an MCP server: the protocol's requests answered from the caller's offer."""
+
+import time
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+from mcp.server import Server, ServerRequestContext
+from mcp.server.caching import CacheHint
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+)
+from starlette.requests import Request
+
+from mcp_server import resources
+from mcp_server.access import OFFER
+from mcp_server.catalog import Catalog, Offer
+from mcp_server.definitions import Call, Definition, Result
+from mcp_server.errors import ToolError
+from mcp_server.metrics import TOOL_CALLS, TOOL_SECONDS
+from mcp_server.results import answered, failed
+
+log = structlog.get_logger()
+
+CACHE_SECONDS = 30
+"""How long a client may keep what it was told of tools and data sets; a call is checked anew in any case."""
+
+Context = ServerRequestContext[Any, Request]
+
+
+def build_server(department: str, catalog: Catalog) -> Server[Any]:
+    """The MCP server of `department`; it keeps nothing between two requests."""
+    # What is listed and read depends on who asks, so no cache may share it.
+    hint = CacheHint(ttl_ms=CACHE_SECONDS * 1000, scope="private")
+    return Server(
+        f"mcp-{department}",
+        version=version("mcp-server"),
+        instructions=f"Reference data of the department {department}, found by key or by text.",
+        cache_hints={
+            "server/discover": hint,
+            "tools/list": hint,
+            "resources/list": hint,
+            "resources/templates/list": hint,
+            "resources/read": hint,
+        },
+        get_tool_input_schema=catalog.header_schema,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_resource_templates,
+        on_read_resource=read_resource,
+    )
+
+
+def offer_of(context: Context) -> Offer:
+    """What `AccessControl` found that the caller of this request may use."""
+    assert context.request is not None  # noqa: S101 - HTTP is the only transport
+    offer: Offer = context.request.scope[OFFER]
+    return offer
+
+
+async def list_tools(context: Context, _: PaginatedRequestParams | None) -> ListToolsResult:
+    """The caller's tools, always in the same order."""
+    definitions = offer_of(context).definitions.values()
+    return ListToolsResult(tools=[definition.tool for definition in definitions])
+
+
+async def call_tool(context: Context, params: CallToolRequestParams) -> Result:
+    """Answer a call of one of the caller's tools; another's is unknown."""
+    offer = offer_of(context)
+    definition = offer.definitions.get(params.name)
+    if definition is None:
+        TOOL_CALLS.labels("unknown", "unknown").inc()
+        raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
+    call = Call(offer.view, offer.states, params.arguments or {}, context, params)
+    started = time.perf_counter()
+    outcome = "failed"
+    try:
+        answer = await _answer(definition, call)
+        outcome = "answered"
+    except ToolError as error:
+        outcome = "refused"
+        answer = failed(str(error))
+    finally:
+        TOOL_CALLS.labels(params.name, outcome).inc()
+        TOOL_SECONDS.labels(params.name).observe(time.perf_counter() - started)
+    return answer
+
+
+async def _answer(definition: Definition, call: Call) -> Result:
+    try:
+        answer = await definition.handle(call)
+    except (ToolError, MCPError):
+        raise
+    except Exception as error:
+        # The SDK tells a client of the older protocol what an exception says; that is for the log alone.
+        log.exception("tool.failed", tool=definition.tool.name)
+        raise MCPError(INTERNAL_ERROR, "The tool failed; this is our fault, not yours") from error
+    return answered(answer) if isinstance(answer, dict) else answer
+
+
+async def list_resources(context: Context, _: PaginatedRequestParams | None) -> ListResourcesResult:
+    """The caller's data sets."""
+    return resources.listed(offer_of(context))
+
+
+async def list_resource_templates(context: Context, _: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
+    """How the addresses of data sets are made."""
+    return resources.templates(offer_of(context))
+
+
+async def read_resource(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+    """One data set's schema and freshness."""
+    found = resources.read(offer_of(context), params.uri)
+    if found is None:
+        raise MCPError(INVALID_PARAMS, "Resource not found", {"uri": params.uri})
+    return found

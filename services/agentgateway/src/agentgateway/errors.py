@@ -1,8 +1,12 @@
 """What the gateway refuses with.
 
-Unauthenticated        no token, or one that is not accepted: each face answers 401 in its own form
-ServiceUnavailable     something that the gateway needs does not answer
-Problem                (common) everything else on the REST face: made by the functions below
+Unauthenticated           no token, or one that is not accepted: each face answers 401 in its own form
+ServiceUnavailable        something that the gateway needs does not answer
+Problem                   (common) what the REST face answers: made by the functions below
+├── InvalidExchange       an IAM exchange that is not of the one form
+├── ExchangeRefused       STS does not know the signature
+├── ExchangeReplayed      it was exchanged before
+└── UnknownRole           the role is mapped to no groups
 """
 
 import math
@@ -37,8 +41,42 @@ class Unauthenticated(Exception):
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
 
 
-class ServiceUnavailable(Exception):
+class ServiceUnavailable(OSError):
     """A service that the gateway needs does not answer; the message names it."""
+
+
+class InvalidExchange(Problem):
+    """400: not a presigned request that is sent to STS."""
+
+    def __init__(self, detail: str) -> None:
+        """`detail` says what is wrong and what would be right."""
+        super().__init__(400, "invalid-exchange", "Not a presigned GetCallerIdentity for this gateway", detail)
+
+
+class ExchangeRefused(Problem):
+    """403: STS does not accept the presigned request."""
+
+    def __init__(self, detail: str) -> None:
+        """`detail` says what STS expects."""
+        super().__init__(403, "exchange-refused", "STS refused the presigned request", detail)
+
+
+class ExchangeReplayed(Problem):
+    """403: the presigned request was exchanged before."""
+
+    def __init__(self) -> None:
+        """Says what to do."""
+        detail = "This presigned request was used before. Presign a new one for each exchange."
+        super().__init__(403, "exchange-replayed", "The presigned request was used before", detail)
+
+
+class UnknownRole(Problem):
+    """403: the identity is proven, and has no rights here."""
+
+    def __init__(self, arn: str) -> None:
+        """`arn` is the caller's own."""
+        detail = f"{arn} is not a session of a role that may use this gateway. Ask the platform team to add its role."
+        super().__init__(403, "unknown-role", "This AWS identity may not use the gateway", detail)
 
 
 def unauthenticated(error: Unauthenticated, resource_metadata: str) -> Problem:
@@ -78,6 +116,12 @@ def unavailable(what: str) -> Problem:
     return Problem(503, "service-unavailable", "Service unavailable", detail, {"retry-after": "5"})
 
 
+def internal_error() -> Problem:
+    """500: something here is wrong; the log has it."""
+    detail = "This is our fault, not yours. Try again; if it stays, tell the platform team."
+    return Problem(500, "internal-error", "Something went wrong here", detail)
+
+
 def bad_gateway(why: str) -> Problem:
     """502: the application did not do its part."""
     return Problem(502, "bad-gateway", "The application gave no valid answer", f"The application {why}. Try again.")
@@ -87,6 +131,11 @@ def gateway_timeout(seconds: float) -> Problem:
     """504: the application had the request, and was silent."""
     detail = f"The application was silent for {seconds:g} s. See whether the request took effect before you repeat it."
     return Problem(504, "gateway-timeout", "The application did not answer in time", detail)
+
+
+def too_large(limit: int) -> Problem:
+    """413: more than a request to this path can be."""
+    return Problem(413, "too-large", "The request is too large", f"The body may have {limit} bytes.")
 
 
 def request_timeout(seconds: float) -> Problem:

@@ -8,6 +8,7 @@ from limits import parse as parse_limit
 from pydantic import AfterValidator, Field, model_validator
 
 from agentgateway.mcp.settings import McpSettings
+from agentgateway.roles import RoleGroups
 from common.service_tokens import ServiceIdentitySettings
 from common.settings import ServiceSettings
 
@@ -34,6 +35,11 @@ def _origin(value: str) -> str:
     if urlsplit(url := _secure_url(value)).path:
         raise ValueError("must have no path")
     return url
+
+
+def _role_groups(value: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    RoleGroups(value)
+    return value
 
 
 def _limit(value: str) -> str:
@@ -73,7 +79,7 @@ class Settings(ServiceSettings, ServiceIdentitySettings, McpSettings):
     )
     oauth_scopes: tuple[str, ...] = Field(default=("openid",), description="JSON list: scopes that clients ask for.")
 
-    iam_role_groups: dict[str, frozenset[str]] = Field(
+    iam_role_groups: Annotated[dict[str, frozenset[str]], AfterValidator(_role_groups)] = Field(
         default_factory=dict, description="JSON map: ARN of an IAM role to the groups that its sessions have."
     )
     sts_endpoint_url: Origin | None = Field(default=None, description="STS; without it, the region's own.")

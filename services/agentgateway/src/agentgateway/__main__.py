@@ -1,0 +1,5 @@
+"""`python -m agentgateway`."""
+
+from agentgateway.main import run
+
+run()

@@ -1,0 +1,137 @@
+"""Assembles the gateway and runs it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from urllib.parse import urlsplit
+
+import aiohttp
+import boto3
+import uvicorn
+from botocore.config import Config as AwsConfig
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from agentgateway import audit
+from agentgateway.application import Application
+from agentgateway.authentication import Authenticator, Issuer, cognito_identity, gateway_identity
+from agentgateway.exchanges import UsedExchanges
+from agentgateway.health import Readiness
+from agentgateway.iam import IamExchange
+from agentgateway.kms import KmsSigner
+from agentgateway.mcp.face import McpFace
+from agentgateway.rate_limit import RateLimiter
+from agentgateway.rest import RestFace, browsers, programs
+from agentgateway.roles import RoleGroups
+from agentgateway.router import Faces, Router
+from agentgateway.routes import OwnRoutes
+from agentgateway.server import KEEP_ALIVE_SECONDS, SECURITY_HEADERS, bounded_http
+from agentgateway.settings import Settings
+from agentgateway.sts import Sts
+from common.departments import DepartmentDirectory
+from common.jwks import JwksCache, fetch_jwks
+from common.logging import configure_logging
+from common.service_tokens import ServiceTokenSource
+from common.settings import load_settings
+from common.telemetry import instrument, metrics_server
+
+SERVICE = "agentgateway"
+AWS = AwsConfig(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+
+
+@asynccontextmanager
+async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
+    """Everything that the faces need, for as long as they answer."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(metrics_server(settings))
+        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        departments = await stack.enter_async_context(DepartmentDirectory(settings.departments_dir))
+        tokens = ServiceTokenSource(settings, session)
+        aws = boto3.Session(region_name=settings.aws_region)
+        kms = await asyncio.to_thread(aws.client, "kms", config=AWS)
+        stack.callback(kms.close)
+        dynamodb = await asyncio.to_thread(aws.client, "dynamodb", config=AWS)
+        stack.callback(dynamodb.close)
+
+        signer = KmsSigner(kms, settings.gateway_signing_key_id)
+        api = settings.public_api_url
+        user_pool_keys = JwksCache(fetch_jwks(session, settings.jwks_url))
+        authenticator = Authenticator(
+            (
+                Issuer(settings.cognito_issuer, user_pool_keys, cognito_identity(settings.cognito_client_ids, api)),
+                Issuer(api, JwksCache(signer.jwks), gateway_identity(api)),
+            )
+        )
+        limiter = RateLimiter(settings.rate_limit)
+        application = await stack.enter_async_context(
+            Application(settings.application_url, tokens, settings.application_timeout_seconds)
+        )
+        rest = partial(RestFace, application, limiter, settings=settings)
+        mcp = await stack.enter_async_context(
+            McpFace(
+                settings,
+                departments=departments,
+                tokens=tokens,
+                authenticator=authenticator,
+                rate_limiter=limiter,
+                audit=audit.record,
+                application_url=settings.application_url,
+                public_api_url=api,
+                origins=settings.cors_origins | {settings.public_app_url},
+                scope=" ".join(settings.oauth_scopes),
+            )
+        )
+        readiness = Readiness(
+            settings, keys=user_pool_keys, tokens=tokens, application=application, departments=departments
+        )
+        sts = Sts(session, settings.sts_url, gateway=urlsplit(api).netloc)
+        used = UsedExchanges(dynamodb, settings.exchanges_table)
+        exchange = IamExchange(sts, used, signer, RoleGroups(settings.iam_role_groups), issuer=api)
+        cors = partial(allow_origins, settings.cors_origins)
+        yield Faces(
+            mcp=cors(mcp),
+            programs=cors(rest(programs(authenticator), prefix="")),
+            browsers=rest(browsers(authenticator, settings.public_app_url), prefix="/gateway"),
+            own=cors(OwnRoutes(settings, readiness, exchange, signer).app()),
+        )
+
+
+def allow_origins(origins: frozenset[str], face: ASGIApp) -> ASGIApp:
+    """`face`, open to pages of `origins`, which send a token by themselves; closed to all others."""
+    if not origins:
+        return face
+    return CORSMiddleware(
+        face,
+        allow_origins=sorted(origins),
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=("*",),
+        expose_headers=("www-authenticate", "location", "retry-after", "content-disposition", "etag"),
+    )
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The gateway as an ASGI application; without `settings` it reads the environment."""
+    settings = settings or load_settings(Settings)
+    configure_logging(SERVICE, settings)
+    return instrument(Router(partial(open_faces, settings)), SERVICE, settings)
+
+
+def run() -> None:
+    """Serve until the process is told to stop."""
+    settings = load_settings(Settings)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        http=bounded_http(settings.max_header_bytes, settings.header_timeout_seconds),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        headers=SECURITY_HEADERS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )

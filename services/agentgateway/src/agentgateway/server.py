@@ -1,0 +1,148 @@
+"""The HTTP server's limits that uvicorn does not have: the size of a request's head, and the time for it."""
+
+import asyncio
+from typing import Any
+
+import orjson
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from agentgateway.rest import ABORT
+from common.problem import Problem
+
+LINGER_SECONDS = 2
+"""How long what an oversized request still sends is read and thrown away, so that the client gets to read why."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Above the 60 s after which a load balancer closes an idle connection, so that it never sends into a closed one."""
+
+
+SECURITY_HEADERS = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    # A report may be a page: it may have style, and nothing that runs.
+    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    ("strict-transport-security", "max-age=31536000"),
+]
+"""On every response, whichever face gives it."""
+
+
+class HeadTooLarge(Exception):
+    """The request line and the headers are larger than allowed."""
+
+
+def bounded_http(max_head_bytes: int, head_seconds: float) -> type[asyncio.Protocol]:
+    """uvicorn's HTTP protocol with these limits."""
+
+    class Bounded(BoundedHttp):
+        def __init__(
+            self,
+            config: Config,
+            server_state: ServerState,
+            app_state: dict[str, Any],
+            _loop: asyncio.AbstractEventLoop | None = None,
+        ) -> None:
+            super().__init__(config, server_state, app_state, _loop)
+            self.max_head_bytes = max_head_bytes
+            self.head_seconds = head_seconds
+
+    return Bounded
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Refuses a head that is too large by 431, and closes a connection whose head does not come to an end in time.
+
+    A request whose head arrives at once costs one comparison: sizes are added up only where they could matter.
+    """
+
+    max_head_bytes: int
+    head_seconds: float
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request's head."""
+        super().connection_made(transport)
+        self._in_head = True
+        self._refused = False
+        self._received = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._expect_end_of_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more comes."""
+        self._head_is_over()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head that is not complete."""
+        if self._refused:
+            return
+        self._received += len(data)
+        super().data_received(data)
+        if self._in_head:
+            if self._received > self.max_head_bytes:
+                self._refuse()
+            else:
+                self._expect_end_of_head()
+        else:
+            self._received = 0
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
+
+    def on_headers_complete(self) -> None:
+        """A head is complete.
+
+        Raises:
+            HeadTooLarge: It is too large; uvicorn answers what the parser cannot read by `send_400_response`.
+        """
+        if self._received > self.max_head_bytes:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > self.max_head_bytes:
+                raise HeadTooLarge
+        self._in_head = False
+        self._head_is_over()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, or too large."""
+        if self._received > self.max_head_bytes:
+            self._refuse()
+        else:
+            self._refused = True
+            super().send_400_response(msg)
+
+    def _refuse(self) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused = True
+        self._head_is_over()
+        if self.cycle is not None and not self.cycle.response_complete:
+            # In the middle of another response no other one can be sent.
+            self.transport.abort()
+            return
+        detail = f"The request line and the headers may have {self.max_head_bytes} bytes together."
+        body = orjson.dumps(Problem(431, "head-too-large", "The head of the request is too large", detail).document())
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(STATUS_LINE[431] + head + b"\r\n" + body)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _expect_end_of_head(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_seconds, self.transport.abort)
+
+    def _head_is_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

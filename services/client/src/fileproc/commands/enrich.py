@@ -1,0 +1,175 @@
+"""`preview`, `enrich`, `retry`, `result`: a file in, and the enriched file out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.filesize import decimal
+
+from fileproc import options, tables
+from fileproc.client import Client
+from fileproc.commands.reports import report_form
+from fileproc.errors import FileprocError
+from fileproc.interface import Interface, interface
+from fileproc.models import File, Job, Report
+from fileproc.output import Target
+from fileproc.progress import enrichment, transfer
+
+
+def preview(
+    ctx: typer.Context,
+    *,
+    file: options.InputFile,
+    department: options.Departments = None,
+    map_: options.Maps = None,
+    column: options.Columns = None,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=100, help="How many rows.")] = 10,
+    as_json: options.Json = False,
+) -> None:
+    """Show the first rows enriched, and why which column was taken for a key."""
+    ui = interface(ctx, as_json=as_json)
+    mapping, columns = options.mapping(map_), options.columns(column)
+    with ui.client() as client:
+        uploaded = _upload(ui, client, file)
+        try:
+            shown = client.preview(uploaded.id, departments=department, mapping=mapping, columns=columns, rows=rows)
+        finally:
+            with suppress(FileprocError):
+                client.delete_file(uploaded.id)
+    if ui.json:
+        ui.emit(shown)
+    else:
+        tables.show_preview(ui.out, shown)
+
+
+def enrich(
+    ctx: typer.Context,
+    *,
+    file: options.InputFile,
+    output: options.Output,
+    department: options.Departments = None,
+    map_: options.Maps = None,
+    column: options.Columns = None,
+    report: options.ReportFile = None,
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Send FILE, have it enriched, and save the result as OUT."""
+    ui = interface(ctx, as_json=as_json)
+    mapping, columns = options.mapping(map_), options.columns(column)
+    target, report_target = _targets(ui, output, report, force=force)
+    with ui.client() as client:
+        uploaded = _upload(ui, client, file)
+        try:
+            job = client.submit(uploaded.id, departments=department, mapping=mapping, columns=columns)
+        except BaseException:  # nothing will ever refer to it
+            with suppress(FileprocError):
+                client.delete_file(uploaded.id)
+            raise
+        _deliver(ui, client, job, target, report_target)
+
+
+def retry(
+    ctx: typer.Context,
+    *,
+    job_id: options.JobId,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Wait for the result and save it as OUT.")
+    ] = None,
+    report: options.ReportFile = None,
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Try a failed job again."""
+    ui = interface(ctx, as_json=as_json)
+    if output is None:
+        if report:
+            raise typer.BadParameter(
+                "The report is there only when the job is done: give -o too.", param_hint="--report"
+            )
+        with ui.client() as client:
+            job = client.retry(job_id)
+        if ui.json:
+            ui.emit(job)
+        else:
+            ui.say(f"Job {job.id} is {job.status}. Its result: fileproc result {job.id} -o OUT")
+        return
+    target, report_target = _targets(ui, output, report, force=force)
+    with ui.client() as client:
+        _deliver(ui, client, client.retry(job_id), target, report_target)
+
+
+def result(
+    ctx: typer.Context,
+    *,
+    job_id: options.JobId,
+    output: options.Output,
+    report: options.ReportFile = None,
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Save the result of a job as OUT; waits for a job that is still at work, and leaves it alone on Ctrl-C."""
+    ui = interface(ctx, as_json=as_json)
+    target, report_target = _targets(ui, output, report, force=force)
+    with ui.client() as client:
+        _deliver(ui, client, client.job(job_id), target, report_target, cancel=False)
+
+
+def _targets(ui: Interface, output: Path, report: Path | None, *, force: bool) -> tuple[Target, Target | None]:
+    target = Target(ui, output, force=force)
+    if report is not None and report == output:
+        raise typer.BadParameter(f"The result goes to {output} already.", param_hint="--report")
+    return target, None if report is None else Target(ui, report, force=force)
+
+
+def _upload(ui: Interface, client: Client, path: Path) -> File:
+    size = path.stat().st_size if path.is_file() else None
+    with transfer(ui, "Sending", path.name, size) as advance:
+        return client.upload(path, advance=advance)
+
+
+def _deliver(
+    ui: Interface, client: Client, job: Job, target: Target, report_target: Target | None, *, cancel: bool = True
+) -> None:
+    """Wait for a job, and write what it made."""
+    with _cancelled_by_ctrl_c(ui, client, job) if cancel else nullcontext(), enrichment(ui, job.file.name) as show:
+        job = client.wait(job.id, show)
+    size = target.fetch(ui, client, job)
+    if report_target is not None:
+        report_target.write_text(client.rendered_report(job.id, report_form(report_target.path)))
+    found = client.report(job.id)
+    if ui.json:
+        document: dict[str, Any] = {"output": str(target.path), "size": size}
+        ui.emit(document | {"job": job.model_dump(mode="json"), "report": found.model_dump(mode="json")})
+    else:
+        _summarise(ui, target, size, found)
+
+
+@contextmanager
+def _cancelled_by_ctrl_c(ui: Interface, client: Client, job: Job) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        try:
+            client.cancel(job.id)
+        except FileprocError as error:
+            ui.complain(f"Job {job.id} could not be cancelled and goes on: {error} Later: fileproc cancel {job.id}")
+        else:
+            ui.say(f"Job {job.id} is cancelled.")
+        raise
+
+
+def _summarise(ui: Interface, target: Target, size: int, report: Report) -> None:
+    where = "Standard output" if target.is_stdout else str(target.path)
+    ui.say(f"{where}: {decimal(size)}, {report.rows:,} rows")
+    for entry in report.mappings:
+        keys = entry.matched + entry.unmatched
+        missing = f"{'' if entry.unmatched_distinct_is_exact else 'more than '}{entry.unmatched_distinct:,}"
+        rest = f"; {missing} different keys are not there" if entry.unmatched else ""
+        ui.say(f"  {entry.column} → {entry.dataset}: {entry.matched:,} of {keys:,} found{rest}")
+    for warning in report.warnings:
+        ui.say(f"  {warning}")

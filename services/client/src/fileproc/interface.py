@@ -1,0 +1,113 @@
+"""What every command shares: whom it talks to, and how it talks to people and to machines.
+
+Results go to standard output, all else to standard error. With `--json` standard output has one JSON document: the
+result, or `{"error": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.text import Text
+
+from fileproc.client import Client, FixedToken
+from fileproc.errors import FileprocError, Refused, UnclearMapping
+from fileproc.login.session import Session
+from fileproc.login.store import LoginStore
+from fileproc.transport import TokenSource
+
+_WIDE = 100_000  # no terminal, so no line to break
+
+
+class Interface:
+    """The terminal, or the program, that the command was started from."""
+
+    def __init__(self, url: str | None) -> None:
+        self.json = False
+        self.out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+        self.err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDE)
+        self.store = LoginStore()
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        """The gateway: what was given, else the only one that somebody is logged in to."""
+        url = self._url
+        if not url:
+            known = self.store.urls()
+            if len(known) != 1:
+                also = f" You are logged in to: {', '.join(known)}." if known else ""
+                raise typer.BadParameter(f"Set FILEPROC_URL to the address of the gateway.{also}")
+            url = known[0]
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise typer.BadParameter(f"FILEPROC_URL is {url!r}; an address such as https://api.example.com is needed.")
+        return url.rstrip("/")
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """The service, as whoever `FILEPROC_TOKEN` or the login says."""
+        token = os.environ.get("FILEPROC_TOKEN", "").strip()
+        tokens: TokenSource = FixedToken(token) if token else Session(self.store, self.url)
+        with Client(self.url, tokens, on_retry=self._tell_retry) as client:
+            yield client
+
+    def say(self, text: str) -> None:
+        """One line for whoever watches; nothing with `--json`."""
+        if not self.json:
+            self.err.print(clean(text), markup=False, soft_wrap=True)
+
+    def emit(self, result: BaseModel | Mapping[str, Any]) -> None:
+        """The result, for a machine."""
+        document = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def fail(self, error: FileprocError) -> None:
+        """The error, for people and, with `--json`, for a machine too."""
+        text = str(error)
+        if isinstance(error, Refused) and error.problem.get("status") == 401:
+            by_token = bool(os.environ.get("FILEPROC_TOKEN", "").strip())
+            text += " Set FILEPROC_TOKEN to a new token." if by_token else " Log in: fileproc login"
+        self.complain(text)
+        if isinstance(error, UnclearMapping):
+            for question in error.questions:
+                self.err.print(clean(f"  {question.column}: {question.detail}"), markup=False, soft_wrap=True)
+                for candidate in question.candidates:
+                    self.err.print(
+                        clean(f"    --map '{question.column}={candidate}'"), style="cyan", markup=False, soft_wrap=True
+                    )
+        if self.json:
+            self.emit({"error": {"title": type(error).__name__, **error.problem, "detail": text}})
+
+    def complain(self, text: str) -> None:
+        """One line that says what went wrong."""
+        self.err.print(Text.assemble(("error: ", "bold red"), clean(text)), soft_wrap=True)
+
+    def _tell_retry(self, error: FileprocError, delay: float) -> None:
+        self.say(f"{error} Trying again{f' in {delay:.0f} s' if delay >= 1 else ''}.")
+
+
+def interface(ctx: typer.Context, *, as_json: bool = False) -> Interface:
+    """The interface of the running command."""
+    found = ctx.find_object(Interface)
+    if found is None:
+        raise RuntimeError("the command was not started by fileproc.main")
+    found.json = as_json
+    return found
+
+
+def clean(text: str) -> str:
+    """Without control characters, which a terminal would obey: names and cells come from anywhere."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text.replace("\t", " ")
+    )

@@ -1,0 +1,1 @@
+"""How somebody proves who they are, and where that is remembered."""

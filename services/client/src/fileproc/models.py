@@ -1,0 +1,229 @@
+"""What the service's REST interface answers, typed.
+
+Members that this version does not know are ignored, so that a newer service can be used.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+Cell = str | int | float | bool | None
+
+
+class Model(BaseModel):
+    """An answer, or a part of one."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class File(Model):
+    """An uploaded file; `size` is in bytes."""
+
+    id: str
+    name: str
+    size: int
+    format: str
+    created_at: datetime
+    expires_at: datetime
+
+
+class Part(Model):
+    """A part of a large upload, and the presigned address it goes to."""
+
+    number: int
+    url: str
+
+
+class Upload(Model):
+    """A large upload that has begun; every part but the last has `part_size` bytes."""
+
+    id: str
+    part_size: int
+    parts: tuple[Part, ...]
+    expires_at: datetime
+
+
+class Question(Model):
+    """What the caller must decide: which of `candidates` (`finance.vendors`) the column means, if any."""
+
+    column: str
+    candidates: tuple[str, ...]
+    detail: str
+
+
+class PreviewMapping(Model):
+    """A column that was taken for a key, and why; `matched` of `values` filled cells were found."""
+
+    column: str
+    dataset: str
+    evidence: tuple[str, ...] = ()
+    matched: int
+    values: int
+
+
+class Preview(Model):
+    """The first rows, enriched: the input's columns, then the added ones."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    mapping: tuple[PreviewMapping, ...]
+    unmapped: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+
+
+class JobFile(Model):
+    """The input of a job; `size` is in bytes."""
+
+    id: str
+    name: str
+    size: int
+    format: str
+
+
+class JobMapping(Model):
+    """A column that is a key into `dataset`; `columns` of the data set are added."""
+
+    column: str
+    dataset: str
+    columns: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+class Progress(Model):
+    """How far a job is; the total of rows is known only where the format says it."""
+
+    rows: int = 0
+    total_rows: int | None = None
+    bytes: int = 0
+    total_bytes: int = 0
+    rows_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+class JobError(Model):
+    """Why a job failed; members beyond these (row, column, …) are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    __pydantic_extra__: dict[str, JsonValue]
+
+    type: str
+    title: str
+    detail: str
+    department: str | None = None
+
+
+class Result(Model):
+    """What a job made; `size` is in bytes."""
+
+    name: str
+    size: int
+
+
+Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class Job(Model):
+    """An enrichment of one file."""
+
+    id: str
+    file: JobFile
+    status: Status
+    departments: tuple[str, ...] = ()
+    mapping: tuple[JobMapping, ...] = ()
+    attempts: int = 0
+    progress: Progress = Progress()
+    error: JobError | None = None
+    retryable: bool = False
+    result: Result | None = None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+    expires_at: datetime
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing will change any more, unless it is retried."""
+        return self.status in {"succeeded", "failed", "cancelled"}
+
+
+class JobPage(Model):
+    """Some of the caller's jobs, newest first; `next` is the cursor of the following page."""
+
+    jobs: tuple[Job, ...]
+    next: str | None = None
+
+
+class DatasetColumn(Model):
+    """A column that the caller may see; `type` is an Arrow type's name."""
+
+    name: str
+    type: str
+
+
+class Dataset(Model):
+    """A data set that the caller may use."""
+
+    name: str
+    key: str
+    aliases: tuple[str, ...] = ()
+    pattern: str | None = None
+    columns: tuple[DatasetColumn, ...] = ()
+    rows: int | None = None
+    version: str | None = None
+
+
+class Department(Model):
+    """A department that the caller may use; `error` says why it is not available."""
+
+    name: str
+    display_name: str
+    available: bool
+    error: str | None = None
+    datasets: tuple[Dataset, ...] = ()
+
+
+class Departments(Model):
+    """All departments that the caller may use."""
+
+    departments: tuple[Department, ...]
+
+
+class UnmatchedKey(Model):
+    """A key that the data set does not have, and the row where it was first seen."""
+
+    key: str
+    row: int | None = None
+
+
+class MappingReport(Model):
+    """What became of one column and one data set; counts are of cells."""
+
+    column: str
+    dataset: str
+    versions: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    matched: int
+    unmatched: int
+    empty: int
+    unmatched_distinct: int
+    unmatched_distinct_is_exact: bool = True
+    unmatched_sample: tuple[UnmatchedKey, ...] = ()
+
+
+class Report(Model):
+    """What an enrichment did."""
+
+    report_version: int = 1
+    format: str
+    rows: int
+    bytes_read: int
+    bytes_written: int
+    duration_seconds: float
+    mappings: tuple[MappingReport, ...] = ()
+    columns_added: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

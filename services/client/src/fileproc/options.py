@@ -1,0 +1,68 @@
+"""The options that several commands share, and how they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, as `fileproc jobs` lists it.")]
+InputFile = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSON, XLSX, Parquet, text, PDF, DOCX, …")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write; - is standard output.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite OUT.")]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="FILE", help="Also write the report: as JSON or HTML by its ending, else as text."
+    ),
+]
+Departments = Annotated[
+    list[str] | None,
+    typer.Option("--department", "-d", metavar="NAME", help="Only this department's data; may be repeated."),
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", "-m", metavar="COLUMN=DATASET", help="Take COLUMN for a key, as in vendor=finance.vendors; repeatable."
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", "-c", metavar="DATASET=COLUMN", help="Add only this, as in finance.vendors=name; repeatable."
+    ),
+]
+
+
+def mapping(pairs: list[str] | None) -> dict[str, list[str]] | None:
+    """`column=department.dataset` pairs by column. Raises `typer.BadParameter`."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs or []:
+        column, equals, dataset = pair.rpartition("=")  # a data set's name has no "=", a column's may
+        if not (equals and column):
+            raise typer.BadParameter(f"{pair!r} is not of the form column=department.dataset.", param_hint="--map")
+        found.setdefault(column, []).append(_dataset(dataset, "--map"))
+    return found or None
+
+
+def columns(pairs: list[str] | None) -> dict[str, list[str]] | None:
+    """`department.dataset=column` pairs by data set. Raises `typer.BadParameter`."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs or []:
+        dataset, equals, column = pair.partition("=")
+        if not (equals and column):
+            raise typer.BadParameter(f"{pair!r} is not of the form department.dataset=column.", param_hint="--column")
+        found.setdefault(_dataset(dataset, "--column"), []).append(column)
+    return found or None
+
+
+def _dataset(text: str, option: str) -> str:
+    department, dot, dataset = text.partition(".")
+    if not (department and dot and dataset) or "." in dataset:
+        raise typer.BadParameter(
+            f"{text!r} is not a data set; one is named as in finance.vendors (see fileproc departments).",
+            param_hint=option,
+        )
+    return text

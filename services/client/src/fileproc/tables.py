@@ -1,0 +1,163 @@
+"""What people see of departments, jobs and previews."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from fileproc.errors import sentence
+from fileproc.interface import clean
+from fileproc.models import Cell, Department, Job, JobPage, Preview
+from fileproc.progress import figures
+
+_CELL_WIDTH = 28
+_STATUS_STYLES = {"succeeded": "green", "failed": "red", "cancelled": "dim", "running": "cyan", "queued": "yellow"}
+
+
+def show_departments(out: Console, departments: Sequence[Department]) -> None:
+    """Each department's data sets, and the columns they add."""
+    if not departments:
+        out.print("No department is open to you. Who may use one is decided by its groups: ask its owners.")
+    for department in departments:
+        title = Text.assemble((clean(department.display_name), "bold"), f"  {department.name}")
+        if not department.available:
+            title.append(f"  not available: {clean(department.error or 'no reason given')}", "red")
+        out.print(title, soft_wrap=True)
+        table = _table("data set", "key", "also called", "rows", "columns that are added")
+        for dataset in department.datasets:
+            table.add_row(
+                Text(f"{department.name}.{dataset.name}", "cyan"),
+                clean(dataset.key),
+                clean(", ".join(dataset.aliases)),
+                "" if dataset.rows is None else f"{dataset.rows:,}",
+                clean(", ".join(column.name for column in dataset.columns)),
+            )
+        if department.datasets:
+            out.print(table)
+
+
+def show_jobs(out: Console, page: JobPage) -> None:
+    """A line for each job."""
+    if not page.jobs:
+        out.print("You have no jobs.")
+        return
+    table = _table("job", "file", "status", "rows", "created")
+    for job in page.jobs:
+        rows, created = f"{job.progress.rows:,}", _local(job.created_at)
+        table.add_row(Text(job.id, no_wrap=True), clean(job.file.name), _status(job), rows, created)
+    out.print(table)
+    if page.next:
+        out.print(f"There are more: fileproc jobs --limit {2 * len(page.jobs)}", style="dim")
+
+
+def show_job(out: Console, job: Job) -> None:
+    """All there is to say about a job."""
+    lines: list[tuple[str, str | Text]] = [
+        ("job", job.id),
+        ("file", f"{job.file.name} ({decimal(job.file.size)}, {job.file.format})"),
+        ("status", _status(job)),
+        ("progress", figures(job)),
+        *(("adds", f"{entry.column} → {entry.dataset}: {', '.join(entry.columns)}") for entry in job.mapping),
+        ("created", _local(job.created_at)),
+        ("expires", _local(job.expires_at)),
+    ]
+    if job.error:
+        lines.insert(3, ("error", Text(clean(sentence(job.error.model_dump())), "red")))
+    if job.retryable:
+        lines.append(("try again", f"fileproc retry {job.id} -o OUT"))
+    if job.result:
+        lines.append(("result", f"{job.result.name} ({decimal(job.result.size)}): fileproc result {job.id} -o OUT"))
+    grid = Table.grid(padding=(0, 2))
+    for name, value in lines:
+        grid.add_row(Text(name, "bold"), value if isinstance(value, Text) else Text(clean(value)))
+    out.print(grid)
+
+
+def show_preview(out: Console, preview: Preview) -> None:
+    """Why which column was taken for a key, what is open, and the first rows as far as they fit."""
+    for entry in preview.mapping:
+        found = f"  {entry.matched} of {entry.values} found"
+        style = "green" if entry.matched == entry.values else "yellow"
+        out.print(Text.assemble((clean(entry.column), "bold"), " → ", (entry.dataset, "cyan"), (found, style)))
+        for reason in entry.evidence:
+            out.print(Text(f"  because {clean(reason)}", "dim"))
+    for question in preview.questions:
+        out.print(
+            Text.assemble((clean(question.column), "bold"), " → ", ("?", "bold yellow"), f"  {clean(question.detail)}")
+        )
+        for candidate in question.candidates:
+            out.print(Text(f"  --map '{clean(question.column)}={candidate}'", "cyan"), soft_wrap=True)
+    if preview.unmapped:
+        out.print(Text(f"Not keys: {clean(', '.join(preview.unmapped))}", "dim"))
+    if not preview.mapping and not preview.questions:
+        out.print(Text("No column was recognised as a key. Name one: --map column=department.dataset", "yellow"))
+    out.print(_rows(preview, out.width))
+
+
+def _rows(preview: Preview, width: int) -> Table:
+    prefixes = [f"{entry.column}.{entry.dataset.partition('.')[0]}." for entry in preview.mapping]
+    # What an added column belongs to; the input's own columns belong to nothing.
+    sources = [next((start for start in prefixes if name.startswith(start)), None) for name in preview.columns]
+    keys = {entry.column for entry in preview.mapping}
+    cells = [[_cell(value) for value in row] for row in preview.rows]
+    important = [source is not None or name in keys for source, name in zip(sources, preview.columns, strict=True)]
+    shown = _fitting([clean(name) for name in preview.columns], important, cells, width)
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for index in shown:
+        style = "cyan" if sources[index] else "bold" if important[index] else ""
+        header = Text(clean(preview.columns[index]), style)
+        table.add_column(header, max_width=_CELL_WIDTH, overflow="ellipsis", no_wrap=True)
+    for row, values in zip(cells, preview.rows, strict=True):
+        missing = _unmatched(sources, values)
+        table.add_row(*(Text("-", "dim") if index in missing else Text(row[index]) for index in shown))
+    if hidden := len(preview.columns) - len(shown):
+        table.caption = f"{hidden} more columns do not fit; all of them: --json, or a wider window"
+        table.caption_justify = "left"
+    return table
+
+
+def _unmatched(sources: Sequence[str | None], values: Sequence[Cell]) -> set[int]:
+    """The places of added cells whose key was not found: all that depends on it is empty."""
+    found = {source for source, value in zip(sources, values, strict=True) if source and value is not None}
+    return {index for index, source in enumerate(sources) if source and source not in found}
+
+
+def _fitting(names: Sequence[str], important: Sequence[bool], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The columns that fit side by side, in their order: the important ones come first."""
+    left = width
+    shown: list[int] = []
+    for index in sorted(range(len(names)), key=lambda index: not important[index]):
+        longest = max(cell_len(text) for text in (names[index], *(row[index] for row in cells)))
+        left -= min(longest, _CELL_WIDTH) + 2
+        if left < 0 and shown:
+            break
+        shown.append(index)
+    return sorted(shown)
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    return clean(value).replace("\n", "↵") if isinstance(value, str) else str(value)
+
+
+def _status(job: Job) -> Text:
+    return Text(job.status, _STATUS_STYLES[job.status])
+
+
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for header in headers:
+        table.add_column(header, justify="right" if header == "rows" else "left", overflow="fold")
+    return table

@@ -224,6 +224,12 @@ async def finance(serve: Serve) -> Running:
     return await serve(FINANCE, {"vendors.csv": VENDORS, "rates.csv": RATES})
 
 
+@pytest.fixture
+def finance_with(serve: Serve) -> Callable[..., Awaitable[Running]]:
+    """Finance with other options of `create_app`."""
+    return lambda **options: serve(FINANCE, {"vendors.csv": VENDORS, "rates.csv": RATES}, **options)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def hr(serve: Serve) -> Running:
     return await serve(HR, {"employees.jsonl": "\n".join(json.dumps(row) for row in EMPLOYEES)})

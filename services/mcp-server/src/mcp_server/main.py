@@ -58,8 +58,13 @@ def create_app(
     if extend is not None:
         extend(server)
     # No session and no stream: any replica answers any request, and an answer is one JSON document.
-    options = {"stateless": True, "json_response": True, "max_request_body_size": settings.max_body_bytes} | transport
-    manager = StreamableHTTPSessionManager(server, **options)
+    options: dict[str, Any] = {
+        "stateless": True,
+        "json_response": True,
+        "max_request_body_size": settings.max_body_bytes,
+        "security_settings": settings.transport_security(),
+    }
+    manager = StreamableHTTPSessionManager(server, **options | transport)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import Field
 
 from common.service_tokens import ServiceIdentitySettings
@@ -22,3 +23,13 @@ class Settings(ServiceSettings, ServiceIdentitySettings):
         description="ServiceAccounts that may call, as a JSON list.",
     )
     max_body_bytes: int = Field(default=8 << 20, gt=0, description="Largest request; a look-up of 5000 keys fits.")
+
+    def transport_security(self) -> TransportSecuritySettings:
+        """Host names by which this server is known, and pages of no other origin (MCP, Streamable HTTP, "Security")."""
+        service = f"mcp-{self.department}"
+        names = [service, *(f"{service}.{self.namespace}{domain}" for domain in ("", ".svc", ".svc.cluster.local"))]
+        loopback = ["127.0.0.1", "localhost", "[::1]"]
+        return TransportSecuritySettings(
+            allowed_hosts=[f"{name}:*" for name in (*names, *loopback)],
+            allowed_origins=[f"http://{name}:*" for name in loopback],
+        )

@@ -1,0 +1,5 @@
+"""`python -m local.aws`."""
+
+from local.aws.server import main
+
+main()

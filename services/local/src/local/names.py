@@ -1,0 +1,57 @@
+"""What the stand-in for AWS is seeded with, and the services are told. On AWS, Terraform writes the like of it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+REGION: Final = "eu-central-1"
+ACCOUNT: Final = "123456789012"
+NAMESPACE: Final = "file-processing"
+CLUSTER_ISSUER: Final = "https://cluster.local"
+
+FILES_BUCKET: Final = "local-files"
+DATA_BUCKET: Final = "local-department-data"
+JOBS_QUEUE: Final = "local-jobs"
+JOBS_DEAD_LETTER_QUEUE: Final = "local-jobs-dead"
+JOBS_TABLE: Final = "local-jobs"
+EXCHANGES_TABLE: Final = "local-exchanges"
+SIGNING_KEY: Final = "alias/local-gateway-signing"
+
+POOL: Final = f"{REGION}_fileproc"
+PUBLIC_CLIENT: Final = "fileproc-public"
+ALB_CLIENT: Final = "fileproc-alb"
+COGNITO_ISSUER: Final = f"https://cognito-idp.{REGION}.amazonaws.com/{POOL}"
+LOOPBACK_REDIRECTS: Final = ("http://127.0.0.1/callback", "http://localhost/callback", "http://[::1]/callback")
+PASSWORD: Final = "File-Processing-1"  # noqa: S105 - of demo users that exist on this machine alone
+
+ON_PREMISES_USER: Final = "on-premises"
+ON_PREMISES_ROLES: Final = {"on-premises-finance": ("finance",), "on-premises-unknown": ()}
+"""IAM roles that the on-premises user may assume, and the groups that the gateway gives them (none: it refuses)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    """Someone who can log in."""
+
+    name: str
+    groups: tuple[str, ...]
+
+    @property
+    def email(self) -> str:
+        """Their address, which nothing is ever sent to."""
+        return f"{self.name}@example.com"
+
+
+DEMO_USERS: Final = (
+    DemoUser("alice", ("finance",)),
+    DemoUser("frank", ("finance", "finance-leads")),
+    DemoUser("bob", ("hr",)),
+    DemoUser("carol", ("legal",)),
+    DemoUser("dana", ("finance", "hr", "legal")),
+    DemoUser("eve", ()),
+)
+GROUPS: Final = ("finance", "finance-leads", "hr", "hr-leads", "legal", "legal-leads")
+
+
+def role_arn(role: str) -> str:
+    """The ARN of an IAM role."""
+    return f"arn:aws:iam::{ACCOUNT}:role/{role}"

@@ -45,16 +45,16 @@ class _Layout:
 
 
 def read_head(source: Source, file_format: Format, limits: Limits, rows: int) -> Head:
-    """The header and the first rows."""
+    """The header and the first rows (fewer where they are long)."""
     layout, first, blocks = _open(source, file_format, limits, piece=_HEAD_PIECE)
     found: list[tuple[str | None, ...]] = []
-    for block in chain([first.after(1)], blocks):
+    for block in chain([first.after(1, layout.dialect.newline)], blocks):
         try:
             cells = parse_cells(block, layout.dialect, layout.columns, layout.columns)
         except Unusable:
             raise layout.unusable(block, 2 + len(found)) from None
         found.extend(zip(*(column.slice(0, rows - len(found)).to_pylist() for column in cells), strict=True))
-        if len(found) >= rows:
+        if len(found) >= rows or (found and block.offset >= limits.block):
             break
     if not found:
         raise no_rows()
@@ -75,7 +75,7 @@ def enrich_delimited(run: Run) -> None:
     run.sink.write(layout.encoding.bom)
     run.sink.write(layout.encoding.encode(layout.preamble + first.data[: int(first.ends[0])] + writer.header(run)))
     with run.joiner_for(writer.render) as joiner, ThreadPoolExecutor(_PARSERS, thread_name_prefix="parse") as pool:
-        for block, parsed in _ahead(pool, parse, chain([first.after(1)], blocks)):
+        for block, parsed in _ahead(pool, parse, chain([first.after(1, layout.dialect.newline)], blocks)):
             try:
                 keys = parsed.result()
             except Unusable:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 _DELIMITERS = (b",", b";", b"\t", b"|", b"\x1f", b"^", b"~", b":")
 _QUOTES = (b'"', b"'")
+_QUOTED = re.compile(rb'"[^"]*"')
 _SNIFFED_RECORDS = 200
 
 
@@ -83,8 +84,11 @@ class Dialect:
 
 
 def newline_of(head: bytes) -> bytes:
-    """The byte that ends a line: CR only in files that have no LF."""
-    return b"\r" if b"\r" in head and b"\n" not in head else b"\n"
+    """The byte that ends a line: CR only in files that have no LF but in quoted cells."""
+    if b"\r" not in head:
+        return b"\n"
+    bare = _QUOTED.sub(b"", head)
+    return b"\r" if b"\r" in bare and b"\n" not in bare else b"\n"
 
 
 def sniff(head: bytes, *, delimiter: bytes | None = None, complete: bool = True) -> Dialect:

@@ -52,13 +52,15 @@ class _Tail:
 
 
 def read_head(source: Source, limits: Limits, rows: int) -> Head:
-    """The members of the first objects, in the order in which they first appear."""
+    """The members of the first objects (fewer where they are long), in the order in which they first appear."""
     records: list[Object] = []
+    seen = 0
     for item in _Scanner(source, detect_encoding(source), limits).items():
         if isinstance(item, _Tail):
             break
         records.append(item.value)
-        if len(records) >= rows:
+        seen += len(item.text)
+        if len(records) >= rows or seen >= limits.block:
             break
     return head_of(records)
 
@@ -199,20 +201,21 @@ class _Scanner:
             except InvalidJson as error:
                 if error.deep:
                     raise too_deep(row, None) from None
-                waiting = len(self._text) - self._at
-                if waiting > self._limits.record:
-                    raise self._too_long(row) from None
-                # The window grows by as much as it holds, so that a long object is not parsed from its start too often.
-                if error.position > len(self._text) - 16 or self._open_text(error):
-                    wanted = 2 * waiting
-                    while len(self._text) - self._at < wanted and self._more():
-                        pass
-                    if len(self._text) - self._at > waiting:
-                        continue
+                if (error.position > len(self._text) - 16 or self._open_text(error)) and self._grow(row):
+                    continue
                 raise self._invalid(str(error), row, error.position) from None
-            if end == len(self._text) and self._more():
-                continue
-            return value, end
+            # A number may go on in the next piece.
+            if end < len(self._text) or not self._grow(row):
+                return value, end
+
+    def _grow(self, row: int) -> bool:
+        """Read as much again as is waiting, so that a long value is not parsed from its start too often."""
+        waiting = len(self._text) - self._at
+        if waiting > self._limits.record:
+            raise self._too_long(row)
+        while len(self._text) - self._at < 2 * waiting and self._more():
+            pass
+        return len(self._text) - self._at > waiting
 
     @staticmethod
     def _open_text(error: InvalidJson) -> bool:

@@ -54,12 +54,14 @@ class _Record:
 
 
 def read_head(source: Source, limits: Limits, rows: int) -> Head:
-    """The members of the first lines, in the order in which they first appear."""
+    """The members of the first lines (fewer where they are long), in the order in which they first appear."""
     records: list[Object] = []
+    seen = 0
     encoding = detect_encoding(source)
     for data, line in _line_blocks(source, encoding, limits, min(limits.block, 1 << 18)):
         records.extend(record.value for record in _records(data, line, len(records) + 1))
-        if len(records) >= rows:
+        seen += len(data)
+        if len(records) >= rows or (records and seen >= limits.block):
             break
     if not records:
         raise empty_file()

@@ -29,7 +29,7 @@ def read_head(source: Source, limits: Limits, rows: int) -> Head:
     """The columns and first rows; a value that cannot be a key (a list, a fraction, a date) is shown as text."""
     with _opened(source) as file:
         columns = _columns(file, limits)
-        batch = next(file.iter_batches(batch_size=rows))
+        batch = next(_batches(file, rows))
         shown = [_texts(batch.column(index)) for index in range(len(columns))]
         return Head(columns, tuple(zip(*(column.slice(0, rows).to_pylist() for column in shown), strict=True)))
 
@@ -46,7 +46,7 @@ def enrich_parquet(run: Run) -> None:
         run.total_rows = file.metadata.num_rows
         with pq.ParquetWriter(run.sink, schema, compression=_compression(file)) as writer:
             held: list[pa.RecordBatch] = []
-            for batch in file.iter_batches(batch_size=_batch_rows(file)):
+            for batch in _batches(file, _batch_rows(file)):
                 keys = [clean_keys(_texts(batch.column(entry.column))) for entry in run.mapping]
                 added = [
                     column
@@ -70,14 +70,31 @@ def _render(entry: ColumnMapping, rows: Rows) -> pa.Array:
 
 @contextmanager
 def _opened(source: Source) -> Iterator[pq.ParquetFile]:
-    """The file open for reading; what Arrow finds wrong with it is an ``InputError``."""
+    """The file open for reading."""
+    with _damage():
+        file = pq.ParquetFile(io.BufferedReader(SourceFile(source), 1 << 20), pre_buffer=False, buffer_size=1 << 20)
+    with file:
+        if not file.metadata.num_rows:
+            raise no_rows()
+        yield file
+
+
+def _batches(file: pq.ParquetFile, rows: int) -> Iterator[pa.RecordBatch]:
+    """Batches of up to ``rows`` rows."""
+    batches = file.iter_batches(batch_size=rows)
+    while True:
+        with _damage():
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Makes an ``InputError`` of what Arrow finds wrong with a file."""
     try:
-        with pq.ParquetFile(
-            io.BufferedReader(SourceFile(source), 1 << 20), pre_buffer=False, buffer_size=1 << 20
-        ) as file:
-            if not file.metadata.num_rows:
-                raise no_rows()
-            yield file
+        yield
     except (pa.ArrowException, OSError) as error:
         # Arrow's own I/O errors are plain OSErrors without a number; others are the source's, and not the file's fault.
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
@@ -137,8 +154,10 @@ def _batch_rows(file: pq.ParquetFile) -> int:
 
 
 def _compression(file: pq.ParquetFile) -> Any:
-    """The codec of each column of the input; of the first one for what is added."""
+    """The codec of the input's columns; the usual one if they have several."""
     group = file.metadata.row_group(0)
     codecs = {group.column(index).path_in_schema: group.column(index).compression for index in range(group.num_columns)}
     first = cast(str, next(iter(codecs.values())))
-    return first if set(codecs.values()) == {first} else "SNAPPY"
+    if set(codecs.values()) != {first}:
+        return "SNAPPY"
+    return "NONE" if first == "UNCOMPRESSED" else first

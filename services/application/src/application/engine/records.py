@@ -16,6 +16,7 @@ from application.engine.dialect import Dialect
 from application.engine.errors import InputError
 
 Offsets = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Block:
         """Where one record starts in ``data``."""
         return int(self.ends[index]) - len(self.record(index))
 
-    def after(self, count: int) -> Block:
+    def after(self, count: int, newline: bytes) -> Block:
         """The block without its first ``count`` records; starts with the line ending of the last of them."""
         cut = int(self.ends[count - 1])
-        lines = self.data.count(b"\n", 0, cut) or self.data.count(b"\r", 0, cut)
+        lines = self.data.count(newline, 0, cut)
         return Block(
             self.data[cut:], self.ends[count:] - cut, self.regular, self.offset + cut, self.lines_before + lines
         )
@@ -79,15 +80,16 @@ def _index(data: bytes, dialect: Dialect, *, final: bool) -> tuple[Offsets, int,
     if dialect.escape or stray:
         return (*_walk(data, dialect, final=final), False)
     buffer = np.frombuffer(data, np.uint8)
-    breaks: Offsets = np.flatnonzero(buffer == newline)
+    is_break = buffer == newline
+    closed = True
     if dialect.quote in data:
-        quotes = np.flatnonzero(buffer == dialect.quote[0])
-        if not _regular(buffer, quotes, dialect, final=final):
+        quotes = buffer == dialect.quote[0]
+        inside = np.bitwise_xor.accumulate(quotes)
+        if not _regular(buffer, quotes, inside, dialect):
             return (*_walk(data, dialect, final=final), False)
-        breaks = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
-        closed = len(quotes) % 2 == 0
-    else:
-        closed = True
+        is_break &= ~inside
+        closed = not inside[-1]
+    breaks: Offsets = np.flatnonzero(is_break)
     cut = int(breaks[-1]) + 1 if len(breaks) else 0
     if final and closed and cut < len(data):
         breaks = np.append(breaks, len(data))
@@ -99,19 +101,19 @@ def _index(data: bytes, dialect: Dialect, *, final: bool) -> tuple[Offsets, int,
     return ends[ends > starts], cut, True
 
 
-def _regular(buffer: npt.NDArray[np.uint8], quotes: Offsets, dialect: Dialect, *, final: bool) -> bool:
-    """Whether counting quotes gives what the grammar gives.
+def _regular(buffer: npt.NDArray[np.uint8], quotes: Mask, inside: Mask, dialect: Dialect) -> bool:
+    """Whether counting quotes gives what the grammar gives; ``inside`` tells whether a quote is open after each byte.
 
     It does where each quote opens after, and closes before, a delimiter or line ending. Two quotes for one inside a
     cell close and open again, so that a quote is a neighbour that is right too.
     """
     edges = np.zeros(256, np.bool_)
-    edges[[dialect.delimiter[0], dialect.quote[0], 0x0A, 0x0D]] = True
-    opening, closing = quotes[0::2], quotes[1::2]
-    before = buffer[opening[opening > 0] - 1]
-    after = buffer[closing[closing < len(buffer) - 1] + 1]
     # A CR in an LF file is an edge only as part of CRLF, which the caller has made sure of.
-    return bool(edges[before].all() and edges[after].all())
+    edges[[dialect.delimiter[0], dialect.quote[0], 0x0A, 0x0D]] = True
+    inner = ~edges[buffer]
+    opens_late = (quotes & inside)[1:] & inner[:-1]
+    closes_early = (quotes & ~inside)[:-1] & inner[1:]
+    return not (opens_late.any() or closes_early.any())
 
 
 def _walk(data: bytes, dialect: Dialect, *, final: bool) -> tuple[Offsets, int]:

@@ -1,0 +1,205 @@
+"""Parquet: columns of the input pass through with type and value; added ones have the data sets' types."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import io
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from services.application.tests.engine.support import (
+    VENDORS,
+    Departments,
+    dataset,
+    departments,
+    enrich,
+    preview,
+    refusal,
+)
+
+from application.engine import DEFAULT_LIMITS, DepartmentUnavailable
+
+MAPPING = {"vendor_id": ["finance.vendors"]}
+
+
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+def read(data: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(data))
+
+
+def test_added_columns_have_the_types_of_the_data_set() -> None:
+    data = parquet(pa.table({"contract_id": ["C-00001", "C-9", None], "n": pa.array([1, 2, 3], pa.int8())}))
+    table = read(enrich(data, "x.parquet").data)
+    assert table.schema.names == [
+        "contract_id",
+        "n",
+        "contract_id.legal.title",
+        "contract_id.legal.end_date",
+        "contract_id.legal.value",
+    ]
+    assert table.schema.types[1:] == [pa.int8(), pa.string(), pa.date32(), pa.decimal128(12, 2)]
+    assert table.to_pylist() == [
+        {
+            "contract_id": "C-00001",
+            "n": 1,
+            "contract_id.legal.title": "Lease\nof hall 7",
+            "contract_id.legal.end_date": dt.date(2027, 1, 31),
+            "contract_id.legal.value": decimal.Decimal("1200.50"),
+        },
+        {
+            "contract_id": "C-9",
+            "n": 2,
+            "contract_id.legal.title": None,
+            "contract_id.legal.end_date": None,
+            "contract_id.legal.value": None,
+        },
+        {
+            "contract_id": None,
+            "n": 3,
+            "contract_id.legal.title": None,
+            "contract_id.legal.end_date": None,
+            "contract_id.legal.value": None,
+        },
+    ]
+
+
+def test_text_is_not_a_formula_here() -> None:
+    table = read(enrich(parquet(pa.table({"vendor_id": ["V-00003"]})), "x.parquet").data)
+    assert table["vendor_id.finance.name"].to_pylist() == ["=HYPERLINK(1)"]
+
+
+def test_columns_of_every_type_pass_through() -> None:
+    table = pa.table(
+        {
+            "vendor_id": pa.array(["V-00001", None]).dictionary_encode(),
+            "nested": pa.array([{"a": [1, 2], "b": "x"}, None]),
+            "moment": pa.array([dt.datetime(2026, 1, 1, tzinfo=dt.UTC), None], pa.timestamp("us", tz="Europe/Berlin")),
+            "money": pa.array([decimal.Decimal("1.10"), None], pa.decimal128(10, 2)),
+            "raw": pa.array([b"\x00\xff", None]),
+            "large": pa.array(["x" * 1000, None], pa.large_string()),
+            "list": pa.array([[1, None], []], pa.list_(pa.int16())),
+            "time": pa.array([dt.time(1, 2), None], pa.time32("ms")),
+            "half": pa.array([1.5, float("nan")], pa.float32()),
+        }
+    ).replace_schema_metadata({"owner": "me"})
+    result = read(enrich(parquet(table), "x.parquet", given=MAPPING).data)
+    before = read(parquet(table))
+    assert result.schema.metadata[b"owner"] == b"me"
+    for name in before.schema.names:
+        assert result.schema.field(name).type == before.schema.field(name).type
+        if name != "half":
+            assert result[name].to_pylist() == before[name].to_pylist()
+    assert result["vendor_id.finance.name"].to_pylist() == ["Acme GmbH", None]
+
+
+@pytest.mark.parametrize("compression", ["NONE", "SNAPPY", "ZSTD", "GZIP", "BROTLI", "LZ4"])
+def test_the_compression_stays(compression: str) -> None:
+    data = parquet(pa.table({"vendor_id": ["V-00001"]}), compression=compression)
+    result = enrich(data, "x.parquet").data
+    group = pq.ParquetFile(io.BytesIO(result)).metadata.row_group(0)
+    expected = "UNCOMPRESSED" if compression == "NONE" else compression
+    assert {group.column(index).compression for index in range(group.num_columns)} == {expected}
+
+
+def test_whole_numbers_can_be_keys() -> None:
+    lookup = Departments([dataset("d.s", "k", {"k": "int64", "v": "int64"}, {"7": {"v": 70}})])
+    table = read(enrich(parquet(pa.table({"k": pa.array([7, 8, None], pa.int32())})), "x.parquet", lookup).data)
+    assert table["k.d.v"].to_pylist() == [70, None, None]
+
+
+@pytest.mark.parametrize("column", [[1.5], [[1]], [dt.date(2026, 1, 1)], [True], [b"x"]])
+def test_other_types_cannot_be_keys(column: list[Any]) -> None:
+    error = refusal(parquet(pa.table({"vendor_id": column})), "x.parquet", given=MAPPING)
+    assert (error.slug, error.column) == ("invalid-mapping", "vendor_id")
+
+
+def test_the_preview_shows_values_of_any_type_as_text() -> None:
+    table = pa.table({"vendor_id": ["V-00001"], "day": [dt.date(2026, 1, 2)], "list": [[1, 2]]})
+    shown = preview(parquet(table), "x.parquet", columns={"finance.vendors": ["terms"]})
+    assert shown.rows == (("V-00001", "2026-01-02", "[1, 2]", 30),)
+
+
+def test_row_groups_of_any_number_come_back_in_order() -> None:
+    keys = [f"V-0000{number % 6}" for number in range(10_000)]
+    table = pa.table({"n": list(range(10_000)), "vendor_id": keys})
+    result = enrich(parquet(table, row_group_size=333), "x.parquet", limits=replace(DEFAULT_LIMITS, cached_keys=2))
+    after = read(result.data)
+    assert after.select(["n", "vendor_id"]).equals(table)
+    assert after["vendor_id.finance.name"].to_pylist() == [VENDORS.rows.get(key, {}).get("name") for key in keys]
+    assert result.report.rows == 10_000
+    assert result.progress[-1].total_rows == 10_000
+    assert result.progress[-1].bytes == result.progress[-1].total_bytes
+
+
+def _no_footer(data: bytes) -> bytes:
+    return data[:-20]
+
+
+def _bad_footer(data: bytes) -> bytes:
+    return data[:-60] + b"\xff" * 40 + data[-20:]
+
+
+def _bad_page(data: bytes) -> bytes:
+    return data[:4] + b"\xff" * 60 + data[64:]
+
+
+@pytest.mark.parametrize("damage", [_no_footer, _bad_footer, _bad_page, lambda data: data[:8], lambda _: b"PAR1PAR1"])
+def test_a_damaged_file(damage: Any) -> None:
+    data = parquet(pa.table({"vendor_id": [f"V-{n:05}" for n in range(5000)]}))
+    assert refusal(damage(data), "x.parquet").slug == "corrupt-file"
+
+
+def test_a_file_without_rows_or_with_unfit_names() -> None:
+    assert refusal(parquet(pa.table({"vendor_id": pa.array([], pa.string())})), "x.parquet").slug == "no-rows"
+    assert refusal(parquet(pa.table([["V-00001"], ["x"]], names=["a", "a"])), "x.parquet").slug == "column-names"
+    assert refusal(parquet(pa.table([["V-00001"]], names=[""])), "x.parquet").slug == "column-names"
+
+
+def test_values_that_are_not_of_the_declared_type_are_the_departments_fault() -> None:
+    lookup = Departments([dataset("d.s", "k", {"k": "string", "v": "int64"}, {"1": {"v": "many"}})])
+    with pytest.raises(DepartmentUnavailable, match=r"d\.s\.v is not of the type int64"):
+        enrich(parquet(pa.table({"k": ["1"]})), "x.parquet", lookup)
+
+
+TYPES: dict[str, st.SearchStrategy[Any]] = {
+    "int64": st.integers(-(2**63), 2**63 - 1),
+    "string": st.text(max_size=8),
+    "double": st.floats(allow_nan=False),
+    "bool": st.booleans(),
+    "binary": st.binary(max_size=6),
+    "date32": st.dates(),
+}
+
+
+@st.composite
+def arrow_tables(draw: st.DrawFn) -> pa.Table:
+    size = draw(st.integers(1, 20))
+    columns: dict[str, pa.Array] = {
+        "vendor_id": pa.array(
+            draw(st.lists(st.sampled_from(["V-00001", "V-00004", "x", None, ""]), min_size=size, max_size=size))
+        )
+    }
+    for index, kind in enumerate(draw(st.lists(st.sampled_from(sorted(TYPES)), max_size=4))):
+        values = draw(st.lists(st.none() | TYPES[kind], min_size=size, max_size=size))
+        columns[f"c{index}"] = pa.array(values, pa.type_for_alias(kind))
+    return pa.table(columns)
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrow_tables(), st.integers(1, 20))
+def test_any_table_comes_back_with_its_own_columns_and_the_added_ones(table: pa.Table, group: int) -> None:
+    result = read(enrich(parquet(table, row_group_size=group), "x.parquet", departments(), given=MAPPING).data)
+    assert result.select(table.schema.names).equals(table)
+    names = [VENDORS.rows.get(key or "", {}).get("name") for key in table["vendor_id"].to_pylist()]
+    assert result["vendor_id.finance.name"].to_pylist() == names

@@ -13,8 +13,6 @@ from local import data
 
 FILES = sorted((ROOT / "base" / "departments").glob("[!k]*.yaml"))
 DEPARTMENTS = [parse_department(file.read_text()) for file in FILES]
-    parse_department(file.read_text()) for file in sorted((ROOT / "base" / "departments").glob("[!k]*.yaml"))
-]
 DATASETS = [(department, dataset) for department in DEPARTMENTS for dataset in department.spec.datasets]
 
 

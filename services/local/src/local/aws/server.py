@@ -18,7 +18,6 @@ from local.aws.seed import seed
 from local.aws.signatures import VerifiedSts
 from local.settings import AwsSettings
 
-
 LARGE = 1 << 20
 
 

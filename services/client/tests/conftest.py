@@ -1,11 +1,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from services.client.tests.fake_service import TOKEN, App, FakeService, running
+from services.client.tests.fake_answers import TOKEN
+from services.client.tests.fake_service import App, FakeService, running
 from typer.testing import CliRunner, Result
 
 from fileproc.client import Client
@@ -22,13 +23,18 @@ class Command:
     def __init__(self, env: dict[str, str]) -> None:
         self.env = env
 
-    def __call__(self, *args: str | Path, env: dict[str, str | None] | None = None) -> Result:
+    def __call__(self, *args: str | Path, env: Mapping[str, str | None] | None = None) -> Result:
         return CliRunner().invoke(app, [str(arg) for arg in args], env={**self.env, **(env or {})})
 
-    def start(self, *args: str | Path, stderr: int = subprocess.PIPE, **env: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [COMMAND, *args], env={**os.environ, **self.env, **env}, stdout=subprocess.PIPE, stderr=stderr
-        )
+    def start(
+        self,
+        *args: str | Path,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **self.env, **(env or {})}
+        return subprocess.Popen([COMMAND, *args], env=environment, stdout=stdout, stderr=stderr)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from services.client.tests.fake_service import FakeService
 
 PASSWORD = "correct horse"
-ISSUER = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab3dEf"
+KEYS = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab3dEf/.well-known/jwks.json"
 
 
 def token_of(user: str, number: int) -> str:
@@ -31,6 +31,7 @@ class FakeLogin:
     refresh_tokens: set[str] = field(default_factory=set)
     expires_in: int = 3600
     denial: str | None = None
+    extra: dict[str, str] = field(default_factory=dict)
     cognito: dict[str, Any] | None = None
     cognito_status: int = 200
     resource: str | None = None
@@ -53,7 +54,8 @@ class FakeLogin:
             ends = ("authorize", "token", "revoke")
             names = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
             found = {name: f"{service.url}/oauth2/{end}" for name, end in zip(names, ends, strict=True)}
-            return JSONResponse(found | {"issuer": ISSUER, "registration_endpoint": f"{service.url}/register"})
+            found |= {"issuer": service.url, "jwks_uri": KEYS, "registration_endpoint": f"{service.url}/register"}
+            return JSONResponse(found)
         if path == "/register":
             self.registered.append(await request.json())
             return JSONResponse({"client_id": "public-client"}, 201)
@@ -76,7 +78,7 @@ class FakeLogin:
         else:
             code = f"code-{len(self.challenges) + 1}"
             self.challenges[code] = query
-            answer = {"code": code, "state": query["state"], "iss": ISSUER}
+            answer = {"code": code, "state": query["state"]} | self.extra
         return RedirectResponse(f"{query['redirect_uri']}?{urlencode(answer)}", 302)
 
     def token(self, form: dict[str, str], service: "FakeService") -> Response:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 from services.client.tests.conftest import QUICK
-from services.client.tests.fake_service import TOKEN, FakeService, at_once, problem, serve, status
+from services.client.tests.fake_answers import TOKEN
+from services.client.tests.fake_service import FakeService, at_once, problem, serve, status
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fileproc.client import Client, FixedToken
-from fileproc.errors import FileprocError, Refused, UnclearMapping
+from fileproc.errors import FileprocError, JobFailed, OutputExists, Refused, UnclearMapping
 from fileproc.login.session import Session
 from fileproc.login.store import LoginStore
 from fileproc.transport import TokenSource
@@ -78,6 +78,8 @@ class Interface:
         if isinstance(error, Refused) and error.problem.get("status") == 401:
             by_token = bool(os.environ.get("FILEPROC_TOKEN", "").strip())
             text += " Set FILEPROC_TOKEN to a new token." if by_token else " Log in: fileproc login"
+        if isinstance(error, OutputExists):
+            text += " With --force it is overwritten."
         self.complain(text)
         if isinstance(error, UnclearMapping):
             for question in error.questions:
@@ -87,7 +89,8 @@ class Interface:
                         clean(f"    --map '{question.column}={candidate}'"), style="cyan", markup=False, soft_wrap=True
                     )
         if self.json:
-            self.emit({"error": {"title": type(error).__name__, **error.problem, "detail": text}})
+            job = {"job": error.job.id} if isinstance(error, JobFailed) else {}
+            self.emit({"error": {"title": type(error).__name__, **error.problem, **job, "detail": text}})
 
     def complain(self, text: str) -> None:
         """One line that says what went wrong."""

@@ -9,6 +9,7 @@ import sys
 import webbrowser
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -84,12 +85,13 @@ def _password(user: str) -> str:
 
 def _by_browser(ui: Interface, http: Transport, server: AuthorizationServer, *, no_browser: bool) -> Login:
     def show(address: str, port: int) -> None:
-        if no_browser or not webbrowser.open(address):
-            ui.err.print("Open this address in a browser on this machine:", soft_wrap=True)
-            ui.err.print(address, soft_wrap=True, markup=False)
-            ui.err.print(f"From another machine, first: ssh -L {port}:localhost:{port} <this machine>", style="dim")
-        else:
-            ui.say("Log in in the browser window that has opened.")
+        ui.err.print("Open this address in a browser on this machine:" if no_browser else "Log in in your browser, at:")
+        ui.err.print(address, soft_wrap=True, markup=False)
+        if no_browser:
+            hint = f"If the browser is on another machine, first there: ssh -L {port}:localhost:{port} <this machine>"
+            ui.err.print(hint, style="dim", soft_wrap=True)
+        else:  # in a thread, since some browsers come back only when they are closed
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     return browser.log_in(http, server, show)
 

@@ -44,11 +44,8 @@ def presign(credentials: Credentials, region: str, url: str) -> str:
     The name is the one that the user gave, so that no other gateway can pass the signature on.
     """
     endpoint = aws.endpoint("STS", f"sts.{region}.amazonaws.com")
-    request = AWSRequest(
-        method="GET",
-        url=f"{endpoint}/?Action=GetCallerIdentity&Version=2011-06-15",
-        headers={GATEWAY_HEADER: urlsplit(url).netloc},
-    )
+    question = f"{endpoint}/?Action=GetCallerIdentity&Version=2011-06-15"
+    request = AWSRequest("GET", question, headers={GATEWAY_HEADER: urlsplit(url).netloc.lower()})
     SigV4QueryAuth(credentials, "sts", region, expires=_VALID_SECONDS).add_auth(request)
     return str(request.url)
 

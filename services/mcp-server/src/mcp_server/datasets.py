@@ -5,10 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from common.departments import Dataset
 from mcp_server.errors import BrokenObject
 from mcp_server.loading import Table, load_table
 from mcp_server.text_index import TextIndex
+
+MAX_ENCODED_ROWS = 100_000
+"""Rows that are kept as JSON for one choice of columns: some 200 bytes each."""
+
+MAX_ENCODED_CHOICES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class DataTable:
         if not self._rows:
             raise BrokenObject(f"{spec.object} has no row with a key in {spec.key}")
         self._indexes: dict[tuple[str, ...], TextIndex] = {}
+        self._encoded: dict[tuple[str, ...], dict[int, orjson.Fragment]] = {}
 
     @classmethod
     def load(cls, spec: Dataset, version: str, data: bytes) -> "DataTable":
@@ -82,15 +90,31 @@ class DataTable:
         return None if row is None else {name: self._values[name][row] for name in columns}
 
     def lookup(self, keys: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """For each key, in their order: `{"key", "matched": true, "values"}` or `{"key", "matched": false}`."""
-        rows, values = self._rows, [(name, self._values[name]) for name in columns]
-        found = ((key, rows.get(key.strip())) for key in keys)
-        return [
-            {"key": key, "matched": False}
-            if row is None
-            else {"key": key, "matched": True, "values": {name: column[row] for name, column in values}}
-            for key, row in found
-        ]
+        """For each key, in their order: `{"key", "matched": true, "values"}` or `{"key", "matched": false}`.
+
+        The values are a JSON object that is encoded already, and kept, because many callers look up the same rows.
+        """
+        rows, known = self._rows, self._encoded_rows(tuple(columns))
+        values = [(name, self._values[name]) for name in columns]
+        answer: list[dict[str, Any]] = []
+        for key in keys:
+            row = rows.get(key.strip())
+            if row is None:
+                answer.append({"key": key, "matched": False})
+                continue
+            if (encoded := known.get(row)) is None:
+                encoded = orjson.Fragment(orjson.dumps({name: column[row] for name, column in values}))
+                if len(known) < MAX_ENCODED_ROWS:
+                    known[row] = encoded
+            answer.append({"key": key, "matched": True, "values": encoded})
+        return answer
+
+    def _encoded_rows(self, columns: tuple[str, ...]) -> dict[int, orjson.Fragment]:
+        known = self._encoded.pop(columns, None)
+        self._encoded[columns] = known = {} if known is None else known
+        while len(self._encoded) > MAX_ENCODED_CHOICES:
+            del self._encoded[next(iter(self._encoded))]
+        return known
 
     def column(self, name: str) -> Iterable[tuple[str, Any]]:
         """Each key with its value in one column, in the order of the object."""

@@ -14,6 +14,8 @@ from mcp_server.refresh import DatasetState
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, destructive_hint=False, open_world_hint=False)
 
+Schema = dict[str, Any]
+
 Result = CallToolResult | InputRequiredResult
 
 Answer = dict[str, Any] | Result
@@ -77,9 +79,33 @@ def parse(model: type[ArgumentsType], arguments: Mapping[str, Any]) -> Arguments
         raise ToolError(f"argument {where}: {first['msg']}") from error
 
 
-def tool(name: str, description: str, arguments: type[Arguments], **properties: dict[str, Any]) -> Tool:
-    """A read-only tool; `properties` add to the schema of single arguments what only the caller's view tells."""
+def tool(name: str, description: str, arguments: type[Arguments], output: Schema) -> Tool:
+    """A read-only tool; its input schema is that of `arguments`."""
     schema = arguments.model_json_schema()
-    for argument, addition in properties.items():
-        schema["properties"][argument] |= addition
-    return Tool(name=name, description=description, input_schema=schema, annotations=READ_ONLY)
+    # What pydantic makes of a class's name and documentation says nothing to a client.
+    for part in (schema, *schema["properties"].values()):
+        part.pop("title", None)
+    schema.pop("description", None)
+    return Tool(name=name, description=description, input_schema=schema, output_schema=output, annotations=READ_ONLY)
+
+
+STRING: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+INTEGER: Schema = {"type": "integer"}
+BOOLEAN: Schema = {"type": "boolean"}
+OBJECT: Schema = {"type": "object"}
+
+
+def optional(schema: Schema) -> Schema:
+    """The schema of a value that may be null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def array(items: Schema) -> Schema:
+    """The schema of a list."""
+    return {"type": "array", "items": items}
+
+
+def record(**members: Schema) -> Schema:
+    """The schema of an object that has all of these members."""
+    return {"type": "object", "properties": members, "required": list(members)}

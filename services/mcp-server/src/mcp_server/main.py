@@ -25,6 +25,7 @@ from mcp_server.catalog import Catalog
 from mcp_server.definitions import Toolset
 from mcp_server.department import DepartmentFile
 from mcp_server.refresh import DatasetStore
+from mcp_server.results import Splicing
 from mcp_server.routes import health_routes
 from mcp_server.s3 import DepartmentObjects
 from mcp_server.server import build_server
@@ -72,7 +73,7 @@ def create_app(
             verifier = ServiceTokenVerifier(
                 settings, session, audience=f"mcp-{settings.department}", allowed_callers=settings.allowed_callers
             )
-            endpoint = AccessControl(StreamableHTTPASGIApp(manager), verifier, catalog)
+            endpoint = AccessControl(Splicing(StreamableHTTPASGIApp(manager)), verifier, catalog)
             app.router.routes += [Route("/mcp", endpoint), *health_routes(department, store, verifier.keys)]
             async with _background(store.follow(), _fetch_keys(verifier.keys)):
                 yield

@@ -20,11 +20,12 @@ from mcp_types import (
     ReadResourceResult,
 )
 from starlette.requests import Request
+from starlette.types import Scope
 
 from mcp_server import resources
 from mcp_server.access import OFFER
 from mcp_server.catalog import Catalog, Offer
-from mcp_server.definitions import Call, Definition, Result
+from mcp_server.definitions import Call, Result
 from mcp_server.errors import ToolError
 from mcp_server.metrics import TOOL_CALLS, TOOL_SECONDS
 from mcp_server.results import answered, failed
@@ -61,10 +62,15 @@ def build_server(department: str, catalog: Catalog) -> Server[Any]:
     )
 
 
+def scope_of(context: Context) -> Scope:
+    """The HTTP request that brought this one of the protocol."""
+    assert context.request is not None  # noqa: S101 - HTTP is the only transport
+    return context.request.scope
+
+
 def offer_of(context: Context) -> Offer:
     """What `AccessControl` found that the caller of this request may use."""
-    assert context.request is not None  # noqa: S101 - HTTP is the only transport
-    offer: Offer = context.request.scope[OFFER]
+    offer: Offer = scope_of(context)[OFFER]
     return offer
 
 
@@ -85,27 +91,21 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> Result:
     started = time.perf_counter()
     outcome = "failed"
     try:
-        answer = await _answer(definition, call)
+        answer = await definition.handle(call)
         outcome = "answered"
+        return answered(answer, scope_of(context)) if isinstance(answer, dict) else answer
     except ToolError as error:
         outcome = "refused"
-        answer = failed(str(error))
-    finally:
-        TOOL_CALLS.labels(params.name, outcome).inc()
-        TOOL_SECONDS.labels(params.name).observe(time.perf_counter() - started)
-    return answer
-
-
-async def _answer(definition: Definition, call: Call) -> Result:
-    try:
-        answer = await definition.handle(call)
-    except (ToolError, MCPError):
+        return failed(str(error))
+    except MCPError:
         raise
     except Exception as error:
         # The SDK tells a client of the older protocol what an exception says; that is for the log alone.
-        log.exception("tool.failed", tool=definition.tool.name)
+        log.exception("tool.failed", tool=params.name)
         raise MCPError(INTERNAL_ERROR, "The tool failed; this is our fault, not yours") from error
-    return answered(answer) if isinstance(answer, dict) else answer
+    finally:
+        TOOL_CALLS.labels(params.name, outcome).inc()
+        TOOL_SECONDS.labels(params.name).observe(time.perf_counter() - started)
 
 
 async def list_resources(context: Context, _: PaginatedRequestParams | None) -> ListResourcesResult:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from mcp_server.definitions import Arguments, Call, Definition, parse, tool
+from mcp_server.definitions import BOOLEAN, STRING, Arguments, Call, Definition, array, parse, record, tool
 from mcp_server.department import View
 from mcp_server.errors import ToolError
 from mcp_server.refresh import DatasetState
@@ -32,6 +32,10 @@ class Invoice(Arguments):
     currency: str = Field(pattern="^[A-Za-z]{3}$", description="ISO 4217 code of the total.")
 
 
+CONVERSION = record(amount=STRING, from_currency=STRING, to_currency=STRING, converted=STRING, rates_version=STRING)
+CHECKS = record(vendor_id=STRING, ok=BOOLEAN, checks=array(record(check=STRING, ok=BOOLEAN, expected=STRING)))
+
+
 class FinanceTools:
     """Offered where the data sets that they need are there."""
 
@@ -41,10 +45,10 @@ class FinanceTools:
         found = []
         if "rates" in states and not view.hides(states["rates"].spec, RATE):
             text = "Converts an amount between two currencies by the rates data set, rounded to cents."
-            found.append(Definition(tool(f"{prefix}convert_amount", text, Convert), convert))
+            found.append(Definition(tool(f"{prefix}convert_amount", text, Convert, CONVERSION), convert))
         if "vendors" in states:
             text = "Checks an invoice against its vendor's record: known, active, and in the agreed currency."
-            found.append(Definition(tool(f"{prefix}check_invoice", text, Invoice), check_invoice))
+            found.append(Definition(tool(f"{prefix}check_invoice", text, Invoice, CHECKS), check_invoice))
         return found
 
 

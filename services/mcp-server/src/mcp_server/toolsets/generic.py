@@ -12,7 +12,20 @@ from pydantic import Field
 
 from common.departments import Dataset
 from mcp_server.datasets import DataTable
-from mcp_server.definitions import Arguments, Call, Definition, parse, tool
+from mcp_server.definitions import (
+    INTEGER,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Arguments,
+    Call,
+    Definition,
+    array,
+    optional,
+    parse,
+    record,
+    tool,
+)
 from mcp_server.department import View
 from mcp_server.errors import ToolError
 from mcp_server.refresh import DatasetState
@@ -44,11 +57,30 @@ class Describe(Arguments):
     """A description takes no arguments."""
 
 
+# The rows of a look-up are not described further: a client that validates 5000 of them would be busy for long.
+ROWS = record(dataset=STRING, key=STRING, version=STRING, columns=array(STRING), rows=array(OBJECT))
+HITS = record(
+    dataset=STRING, key=STRING, columns=array(STRING), rows=array(record(key=STRING, score=NUMBER, values=OBJECT))
+)
+DATASET = record(
+    name=STRING,
+    key=STRING,
+    aliases=array(STRING),
+    pattern=optional(STRING),
+    columns=array(record(name=STRING, type=STRING)),
+    rows=optional(INTEGER),
+    version=optional(STRING),
+    loaded_at=optional(STRING),
+    error=optional(STRING),
+)
+DESCRIPTION = record(department=STRING, display_name=STRING, datasets=array(DATASET))
+
+
 class GenericTools:
     """Look-up, search and description, made from the department's data sets."""
 
     def definitions(self, view: View, states: Mapping[str, DatasetState]) -> list[Definition]:
-        """For each data set its look-up, its search where it names columns to search, then one description."""
+        """A description of all data sets; for each its look-up, and its search where it names columns to search."""
         prefix, title = view.department.tool_prefix, view.department.spec.display_name
         found = [self._describe(prefix, title)]
         for name, state in states.items():
@@ -61,24 +93,20 @@ class GenericTools:
     @staticmethod
     def _describe(prefix: str, title: str) -> Definition:
         text = f"{title}: the data sets, their keys, columns, number of rows and freshness."
-        return Definition(tool(f"{prefix}describe_datasets", text, Describe), describe)
+        return Definition(tool(f"{prefix}describe_datasets", text, Describe, DESCRIPTION), describe)
 
     @staticmethod
     def _lookup(prefix: str, title: str, name: str, state: DatasetState, columns: Sequence[str]) -> Definition:
-        text = f"{title}: rows of {name} by {state.spec.key}, in the order of the keys."
-        choice = {"columns": {"items": {"type": "string", "enum": list(columns)}}} if columns else {}
-        listed = tool(f"{prefix}lookup_{name}", text, Lookup, **_array(choice))
+        text = f"{title}: rows of {name} by {state.spec.key}, in the order of the keys; values where it matched."
+        listed = tool(f"{prefix}lookup_{name}", text, Lookup, ROWS)
+        if columns:
+            listed.input_schema["properties"]["columns"]["anyOf"][0]["items"]["enum"] = list(columns)
         return Definition(listed, partial(lookup, name))
 
     @staticmethod
     def _search(prefix: str, title: str, name: str, searched: Sequence[str]) -> Definition:
         text = f"{title}: rows of {name} whose {' or '.join(searched)} is like the query, best first."
-        return Definition(tool(f"{prefix}search_{name}", text, Search), partial(search, name))
-
-
-def _array(choice: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    # The optional list of columns is `anyOf [array, null]` to pydantic; its items are what the caller may choose from.
-    return {name: {"anyOf": [{"type": "array", **addition}, {"type": "null"}]} for name, addition in choice.items()}
+        return Definition(tool(f"{prefix}search_{name}", text, Search, HITS), partial(search, name))
 
 
 def visible_columns(view: View, state: DatasetState) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from mcp_server.datasets import key_text
-from mcp_server.definitions import Arguments, Call, Definition, parse, tool
+from mcp_server.definitions import OBJECT, STRING, Arguments, Call, Definition, array, parse, record, tool
 from mcp_server.department import View
 from mcp_server.errors import ToolError
 from mcp_server.refresh import DatasetState
@@ -21,6 +21,9 @@ class ReportingLine(Arguments):
     employee_id: str = Field(max_length=256, description="Where the line starts.")
 
 
+LINE = record(employee_id=STRING, employee=OBJECT, managers=array(OBJECT), ends=STRING)
+
+
 class HrTools:
     """Offered where the employees data set is there."""
 
@@ -29,7 +32,9 @@ class HrTools:
         if "employees" not in states or view.hides(states["employees"].spec, "manager_id"):
             return []
         text = "The managers above an employee, from the direct one to the top."
-        return [Definition(tool(f"{view.department.tool_prefix}reporting_line", text, ReportingLine), reporting_line)]
+        return [
+            Definition(tool(f"{view.department.tool_prefix}reporting_line", text, ReportingLine, LINE), reporting_line)
+        ]
 
 
 async def reporting_line(call: Call) -> dict[str, Any]:

@@ -6,7 +6,19 @@ from typing import Any
 
 from pydantic import Field
 
-from mcp_server.definitions import Arguments, Call, Definition, parse, tool
+from mcp_server.definitions import (
+    INTEGER,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Arguments,
+    Call,
+    Definition,
+    array,
+    parse,
+    record,
+    tool,
+)
 from mcp_server.department import View
 from mcp_server.errors import ToolError
 from mcp_server.refresh import DatasetState
@@ -31,6 +43,15 @@ class Clauses(Arguments):
     limit: int = Field(default=10, ge=1, le=MAX_HITS, description="Most contracts to return.")
 
 
+ENDING = record(
+    first_day=STRING,
+    last_day=STRING,
+    total=INTEGER,
+    rows=array(record(key=STRING, days_left=INTEGER, values=OBJECT)),
+)
+FOUND = record(rows=array(record(key=STRING, score=NUMBER, clause=STRING, values=OBJECT)))
+
+
 class LegalTools:
     """Offered where the contracts data set is there, and the caller may see the column that is searched."""
 
@@ -41,10 +62,10 @@ class LegalTools:
         prefix, spec, found = view.department.tool_prefix, states["contracts"].spec, []
         if not view.hides(spec, END):
             text = "Contracts whose end date is near, the nearest first."
-            found.append(Definition(tool(f"{prefix}contracts_expiring", text, Expiring), expiring))
+            found.append(Definition(tool(f"{prefix}contracts_expiring", text, Expiring, ENDING), expiring))
         if not view.hides(spec, CLAUSES):
             text = "Contracts with a clause like the query, best first, with the sentence that was found."
-            found.append(Definition(tool(f"{prefix}search_clauses", text, Clauses), search_clauses))
+            found.append(Definition(tool(f"{prefix}search_clauses", text, Clauses, FOUND), search_clauses))
         return found
 
 
@@ -67,7 +88,7 @@ async def expiring(call: Call) -> dict[str, Any]:
         {"key": key, "days_left": (end - first).days, "values": contracts.table.row(key, columns)}
         for end, key in ending[: arguments.limit]
     ]
-    return {"from": str(first), "to": str(last), "total": len(ending), "rows": rows}
+    return {"first_day": str(first), "last_day": str(last), "total": len(ending), "rows": rows}
 
 
 def _day(value: object) -> date | None:

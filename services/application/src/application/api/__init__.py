@@ -1,0 +1,1 @@
+"""The REST interface, as the gateway forwards it."""

@@ -1,0 +1,97 @@
+"""Bodies of requests: read at a pace, up to a size; clients that are slow or never end are let go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from application.api import problems
+from application.errors import TooLarge, TooSlow
+from common.problem import problem_response
+
+_DRAIN_BYTES = 16 << 20
+_DRAIN_SECONDS = 5
+
+
+async def paced(stream: AsyncIterator[bytes], seconds: float, least: int, most: int) -> AsyncIterator[bytes]:
+    """The stream's chunks, while each period of so many ``seconds`` brings at least ``least`` bytes or the end.
+
+    Raises:
+        TooSlow: It does not.
+        TooLarge: There are more than ``most`` bytes.
+    """
+    total = window = 0
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunk = await anext(stream)
+        except TimeoutError as error:
+            raise TooSlow from error
+        except StopAsyncIteration:
+            return
+        total += len(chunk)
+        window += len(chunk)
+        if total > most:
+            raise TooLarge
+        if window >= least:
+            window, deadline = 0, clock.time() + seconds
+        yield chunk
+
+
+async def drained(request: Request) -> bool:
+    """Read what is left of a refused body, so that the client is ready to hear why; False if it is too much."""
+    left = _DRAIN_BYTES
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while True:
+                message = await request.receive()
+                left -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return True
+                if left < 0:
+                    return False
+    except TimeoutError:
+        return False
+
+
+class WholeBodies:
+    """Reads each request's body before it is handled, up to a size and a time; but those of ``streamed``."""
+
+    def __init__(self, app: ASGIApp, *, streamed: tuple[str, str], most: int, seconds: float) -> None:
+        """``streamed``: method and path whose handler reads the body itself; others must come within ``seconds``."""
+        self._app = app
+        self._streamed = streamed
+        self._most = most
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or (scope["method"], scope["path"]) == self._streamed:
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        try:
+            async with aclosing(Request(scope, receive).stream()) as stream:
+                # As many bytes as may come are asked for: what matters is that all are there after `seconds`.
+                async for chunk in paced(stream, self._seconds, self._most + 1, self._most):
+                    body += chunk
+        except TooLarge:
+            await problem_response(problems.too_large(self._most))(scope, receive, send)
+            return
+        except TooSlow:
+            await problem_response(problems.too_slow())(scope, receive, send)
+            return
+        except ClientDisconnect:
+            return
+        messages: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def again() -> Message:
+            return messages.pop() if messages else await receive()
+
+        await self._app(scope, again, send)

@@ -1,0 +1,91 @@
+"""What the routes work with, made once when the API starts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ParamSpec, TypeVar
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from fastapi import Depends
+from starlette.requests import Request
+
+from application.access import Access
+from application.api import problems
+from application.department_client import DepartmentClient
+from application.file_store import FileStore
+from application.job_store import JobStore
+from application.lookup import DepartmentLookup
+from application.objects import Objects
+from application.queue import JobQueue
+from application.records import File, Job
+from application.settings import ApiSettings
+from common.caller import Caller
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_CALL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Stores, and the two pools of threads: ``calls`` wait for AWS, ``work`` computes."""
+
+    settings: ApiSettings
+    files: FileStore
+    jobs: JobStore
+    objects: Objects
+    queue: JobQueue
+    access: Access
+    departments: DepartmentClient
+    loop: asyncio.AbstractEventLoop
+    calls: CapacityLimiter
+    work: CapacityLimiter
+
+    async def call(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Run a blocking call of AWS in a thread."""
+        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.calls)
+
+    async def compute(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Run the engine in a thread; a few at a time, so that requests that only wait do not wait for these."""
+        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.work)
+
+    def lookup(self, caller: Caller, departments: Sequence[str]) -> DepartmentLookup:
+        """The caller's look-ups in departments."""
+        total = self.settings.department_seconds
+        call = min(_CALL_SECONDS, total)
+        return DepartmentLookup(
+            self.departments, self.loop, caller, departments, call_seconds=call, total_seconds=total
+        )
+
+    async def file(self, file: str, caller: Caller) -> File:
+        """The caller's file; raises a ``Problem`` otherwise."""
+        found = await self.call(self.files.get, file, caller.subject) if _ID.fullmatch(file) else None
+        if found is None:
+            raise problems.no_such("file")
+        return found
+
+    async def job(self, job: str, caller: Caller) -> Job:
+        """The caller's job; raises a ``Problem`` otherwise."""
+        found = await self.call(self.jobs.get, job) if _ID.fullmatch(job) else None
+        if found is None or found.owner != caller.subject:
+            raise problems.no_such("job")
+        return found
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+ContextDep = Annotated[Context, Depends(_context)]

@@ -1,0 +1,125 @@
+"""Every error that can reach a caller, as a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.aws import is_transient
+from application.engine import DepartmentUnavailable, InputError
+from application.errors import DepartmentRefused, ObjectGone, TooLarge, TooSlow
+from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
+
+log = structlog.get_logger()
+
+_STATUS = {"unsupported-format": 415, "wrong-format": 415, "file-too-large": 413, "record-too-long": 413}
+
+
+def of_input(error: InputError) -> Problem:
+    """What is wrong with a file or with what was asked to be done with it."""
+    return Problem(_STATUS.get(error.slug, 422), error.slug, error.title, error.detail, None, **error.extra())
+
+
+def no_such(thing: str) -> Problem:
+    """A file, upload or job that does not exist, or is another's."""
+    return Problem(
+        404, f"{thing}-not-found", f"There is no such {thing}", f"There is no such {thing}, or it has expired."
+    )
+
+
+def access_withdrawn() -> Problem:
+    """The caller may not see all that the job adds, at present."""
+    return Problem(
+        403,
+        "access-withdrawn",
+        "You may not see all of this any more",
+        "The result holds data of a department or a column that you may not use at present.",
+    )
+
+
+def department_unavailable(error: DepartmentUnavailable) -> Problem:
+    """A department that does not answer now, or does not let the caller in."""
+    if isinstance(error, DepartmentRefused):
+        title = "A department refuses"
+        return Problem(403, "department-refused", title, f"{error}.", department=error.department)
+    detail = f"{error}. Try again; or name other departments, to go on without it."
+    headers = {"retry-after": "5"}
+    title = "A department is not available"
+    return Problem(503, "department-unavailable", title, detail, headers, department=error.department)
+
+
+def file_gone() -> Problem:
+    """The file's content is not in the bucket any more."""
+    return Problem(410, "file-gone", "The file is gone", "The file's content does not exist any more. Upload it again.")
+
+
+def storage_unavailable() -> Problem:
+    """AWS fails or throttles."""
+    detail = "The storage of files and jobs does not answer. Nothing was lost; try again in a moment."
+    return Problem(503, "storage-unavailable", "The storage does not answer", detail, {"retry-after": "5"})
+
+
+def too_large(limit: int) -> Problem:
+    """A body or file that is larger than it may be; the rest of it is not read."""
+    detail = f"At most {limit} bytes are taken."
+    return Problem(
+        413, "too-large", "This is too large", detail, {"connection": "close"}, expected=f"at most {limit} bytes"
+    )
+
+
+def too_slow() -> Problem:
+    """A body that does not come."""
+    detail = "The request's body came too slowly, or stopped."
+    return Problem(408, "too-slow", "The upload is too slow", detail, {"connection": "close"})
+
+
+def install(app: FastAPI, max_body_bytes: int) -> None:
+    """Answer every error of ``app`` as a problem."""
+    install_problem_handlers(app)
+
+    def answer(kind: type[Exception], problem_of: Callable[[Exception], Problem]) -> None:
+        async def handle(_: Request, error: Exception) -> Response:
+            return problem_response(problem_of(error))
+
+        app.add_exception_handler(kind, handle)
+
+    def of_validation(error: Exception) -> Problem:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for no other
+        return invalid_request(error.errors())
+
+    def of_input_error(error: Exception) -> Problem:
+        assert isinstance(error, InputError)  # noqa: S101 - registered for no other
+        return of_input(error)
+
+    def of_department(error: Exception) -> Problem:
+        assert isinstance(error, DepartmentUnavailable)  # noqa: S101 - registered for no other
+        return department_unavailable(error)
+
+    answer(RequestValidationError, of_validation)
+    answer(InputError, of_input_error)
+    answer(DepartmentUnavailable, of_department)
+    answer(ObjectGone, lambda _: file_gone())
+    answer(TooLarge, lambda _: too_large(max_body_bytes))
+    answer(TooSlow, lambda _: too_slow())
+    for kind in (ClientError, BotoCoreError):
+        app.add_exception_handler(kind, _on_aws_error(app))
+
+
+def _on_aws_error(app: FastAPI) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        if not is_transient(error):
+            unforeseen = app.exception_handlers[Exception]
+            answered = unforeseen(request, error)
+            assert isinstance(answered, Awaitable)  # noqa: S101 - as common.problem defines it
+            response: Response = await answered
+            return response
+        log.warning("storage.unavailable", path=request.url.path, error=str(error))
+        return problem_response(storage_unavailable())
+
+    return handle

@@ -1,0 +1,138 @@
+"""Results and reports: given to the owner who may see all that is in them now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import structlog
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+
+from application import metrics
+from application.api import problems
+from application.api.authentication import CallerDep
+from application.api.context import Context, ContextDep
+from application.engine import Format, render_html, render_text
+from application.names import content_disposition, result_name
+from application.objects import MEBIBYTE, result_object
+from application.records import Job, JobResult
+from application.source import ObjectSource
+from common.caller import Caller
+from common.problem import Problem
+
+log = structlog.get_logger()
+router = APIRouter(prefix="/api/jobs")
+
+_TRIES = 6
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_MEDIA_TYPES = {
+    Format.CSV: "text/csv",
+    Format.TSV: "text/tab-separated-values",
+    Format.JSON: "application/json",
+    Format.JSON_LINES: "application/jsonl",
+    Format.PARQUET: "application/vnd.apache.parquet",
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    Format.TEXT: "text/plain",
+    Format.MARKDOWN: "text/markdown",
+    Format.PDF: "application/pdf",
+    Format.DOCX: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
+_HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+async def _finished(identifier: str, caller: Caller, context: Context) -> tuple[Job, JobResult]:
+    job = await context.job(identifier, caller)
+    if job.result is None:
+        detail = f"The job is {job.status}." if job.is_active else f"The job has {job.status}, and has no result."
+        raise Problem(409, "job-not-finished", "There is no result", detail, job_status=job.status)
+    if not context.access.to_all_of(job, caller):
+        raise problems.access_withdrawn()
+    return job, job.result
+
+
+@router.api_route("/{job}/result", methods=["GET", "HEAD"])
+async def download(job: str, request: Request, caller: CallerDep, context: ContextDep) -> Response:
+    """The enriched file. One range of bytes may be asked for."""
+    found, result = await _finished(job, caller, context)
+    headers = {
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-store",
+        "content-disposition": content_disposition(result_name(found.file_name)),
+        "etag": result.etag,
+        "x-content-type-options": "nosniff",
+    }
+    if result.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    start, end, status = 0, result.size, 200
+    if request.headers.get("if-range", result.etag) == result.etag:
+        start, end, status = _asked_range(request.headers.get("range", ""), result.size)
+    if status == 206:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{result.size}"
+    headers["content-length"] = str(end - start)
+    media_type = _MEDIA_TYPES[found.file_format]
+    if request.method == "HEAD":
+        return Response(None, status, headers, media_type)
+    source = ObjectSource(context.objects, result_object(found.id, result.attempt), end, tries=_TRIES)
+    source.seek(start)
+    # The first bytes are read before anything is promised: what fails now is still told as a problem.
+    first = await context.call(source.read, MEBIBYTE)
+    return StreamingResponse(_content(first, source, context), status, headers, media_type)
+
+
+async def _content(first: bytes, source: ObjectSource, context: Context) -> AsyncIterator[bytes]:
+    try:
+        while first:
+            yield first
+            metrics.DOWNLOADED_BYTES.inc(len(first))
+            first = await context.call(source.read, MEBIBYTE)
+    finally:
+        source.close()
+
+
+def _asked_range(header: str, size: int) -> tuple[int, int, int]:
+    """First byte, byte after the last, and status; the whole file where it is not one range (RFC 9110, 14.2)."""
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or (not match[1] and not match[2]):
+        return 0, size, 200
+    if match[1]:
+        start, end = int(match[1]), min(size, int(match[2]) + 1 if match[2] else size)
+        if match[2] and int(match[2]) < start:
+            return 0, size, 200
+    else:
+        start, end = max(0, size - int(match[2])), size
+    if start >= size or start >= end:
+        headers = {"content-range": f"bytes */{size}"}
+        raise Problem(416, "range-not-satisfiable", "There is no such range", f"The file has {size} bytes.", headers)
+    return start, end, 206
+
+
+@router.get("/{job}/report")
+async def report(
+    job: str,
+    request: Request,
+    caller: CallerDep,
+    context: ContextDep,
+    format: Literal["json", "text", "html"] | None = None,  # noqa: A002 - the parameter's public name
+) -> Response:
+    """What the job did: rows, matches, unmatched keys, versions of the data; as JSON, text or HTML."""
+    found, _ = await _finished(job, caller, context)
+    kept = await context.call(context.jobs.report, found)
+    if kept is None:
+        raise problems.no_such("report")
+    match format or _preferred(request.headers.get("accept", "")):
+        case "text":
+            return PlainTextResponse(render_text(kept, found.file_name))
+        case "html":
+            return HTMLResponse(render_html(kept, found.file_name), headers={"content-security-policy": _HTML_POLICY})
+        case _:
+            return Response(kept.model_dump_json(), media_type="application/json")
+
+
+def _preferred(accept: str) -> str:
+    """The first of our types that is in the header; browsers and tools list theirs in the order they like them."""
+    names = {"text/html": "html", "text/plain": "text", "application/json": "json"}
+    listed = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+    return next((names[name] for name in listed if name in names), "json")

@@ -1,0 +1,217 @@
+"""Files, uploads and jobs as they are kept in the table."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from application.engine import ColumnInfo, ColumnMapping, DatasetInfo, Format, Mapping
+from application.table import Item, Key, Value
+from common.caller import Caller
+
+CALLER_SECONDS = 24 * 3600
+"""How long a job may act for the caller who was verified when it was submitted."""
+
+Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+ACTIVE: frozenset[Status] = frozenset({"queued", "running"})
+
+
+def new_id() -> str:
+    """An identifier that cannot be guessed."""
+    return uuid.uuid4().hex
+
+
+def iso(seconds: float) -> str:
+    """A time since the epoch as ISO 8601 UTC, in microseconds, so that texts sort as times do."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Record(BaseModel):
+    """A record whose simple fields are attributes of an item, and whose other fields are JSON in one attribute each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    structured: ClassVar[frozenset[str]] = frozenset()
+
+    expires_at: int
+
+    @classmethod
+    def of_item(cls, item: Item) -> Self:
+        """Read what ``attributes`` wrote."""
+        parsed: dict[str, Any] = dict(item)
+        for name in cls.structured & parsed.keys():
+            parsed[name] = _JSON.validate_json(parsed[name])
+        return cls.model_validate(parsed)
+
+    def attributes(self, *names: str) -> dict[str, Value | None]:
+        """The fields (all without ``names``) as attributes of an item; None where there is nothing to keep."""
+        dumped = self.model_dump(mode="json", include=set(names) if names else None)
+        for name in self.structured & dumped.keys():
+            dumped[name] = None if dumped[name] is None else _JSON.dump_json(dumped[name]).decode()
+        return dumped
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether it counts as gone, deleted yet or not."""
+        return self.expires_at <= time.time()
+
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class File(Record):
+    """A file that was taken in; ``jobs`` counts the jobs that were ever started on it."""
+
+    id: str
+    owner: str
+    name: str
+    size: int
+    format: Format
+    created_at: str
+    jobs: int = 0
+    deleting: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Where it is in the table."""
+        return file_key(self.id)
+
+
+class Upload(Record):
+    """A presigned multipart upload on its way; its file will have the same identifier."""
+
+    id: str
+    owner: str
+    name: str
+    size: int
+    upload_id: str
+
+    @property
+    def key(self) -> Key:
+        """Where it is in the table."""
+        return upload_key(self.id)
+
+
+class JobProgress(BaseModel):
+    """How far a job is; what is not known is None."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int = 0
+    total_rows: int | None = None
+    bytes: int = 0
+    total_bytes: int
+    rows_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+class JobResult(BaseModel):
+    """The one result of a job: the object that the attempt of that number wrote."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: int
+    size: int
+    etag: str
+
+
+class MappedDataset(BaseModel):
+    """One entry of a job's mapping, with as much of the data set as the engine needs to know."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str
+    dataset: DatasetInfo
+    columns: tuple[ColumnInfo, ...]
+    evidence: tuple[str, ...]
+    confidence: float
+
+    @classmethod
+    def of(cls, entry: ColumnMapping) -> Self:
+        """Keep an entry of the engine's mapping; of the data set's own columns only those that are added."""
+        ref, key = entry.dataset.ref, entry.dataset.key
+        dataset = DatasetInfo(ref, key, entry.columns, (), entry.dataset.pattern)
+        return cls(
+            column=entry.column,
+            dataset=dataset,
+            columns=entry.columns,
+            evidence=entry.evidence,
+            confidence=entry.confidence,
+        )
+
+
+class Job(Record):
+    """A job. Whoever runs it owns it by ``fence``, which grows with each attempt and is never used twice.
+
+    ``holder`` is a name that one claim gave itself; ``heartbeat`` is in milliseconds;
+    ``caller`` is the header that the caller had at submission, valid until ``caller_until``.
+    """
+
+    structured: ClassVar[frozenset[str]] = frozenset({"departments", "mapping", "progress", "error", "result"})
+
+    id: str
+    owner: str
+    caller: str
+    caller_until: int
+    file_id: str
+    file_name: str
+    file_size: int
+    file_format: Format
+    departments: tuple[str, ...]
+    mapping: tuple[MappedDataset, ...]
+    status: Status = "queued"
+    fence: int = 0
+    holder: str | None = None
+    attempts: int = 0
+    heartbeat: int
+    resends: int = 0
+    cancel_requested: bool = False
+    progress: JobProgress
+    error: dict[str, Any] | None = None
+    retryable: bool = False
+    result: JobResult | None = None
+    created_at: str
+    updated_at: str
+    finished_at: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Where it is in the table."""
+        return job_key(self.id)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is still to be done."""
+        return self.status in ACTIVE
+
+    @property
+    def on_behalf_of(self) -> Caller:
+        """The caller who was verified at submission."""
+        return Caller.from_header(self.caller)
+
+    @property
+    def engine_mapping(self) -> Mapping:
+        """The mapping as the engine takes it."""
+        return tuple(
+            ColumnMapping(entry.column, entry.dataset, entry.columns, entry.evidence, entry.confidence)
+            for entry in self.mapping
+        )
+
+
+def file_key(file: str) -> Key:
+    """The key of a file's item."""
+    return f"FILE#{file}", "FILE"
+
+
+def upload_key(upload: str) -> Key:
+    """The key of an upload's item."""
+    return f"UPLOAD#{upload}", "UPLOAD"
+
+
+def job_key(job: str) -> Key:
+    """The key of a job's item."""
+    return f"JOB#{job}", "JOB"

@@ -1,0 +1,1 @@
+"""Runs jobs: at least once, and harmlessly."""

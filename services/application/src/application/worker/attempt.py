@@ -1,0 +1,179 @@
+"""One attempt at a job: the engine in a thread, a heartbeat beside it, and one write that publishes what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+from typing import BinaryIO, TypeVar, cast
+
+import structlog
+
+from application import metrics
+from application.aws import AwsError, is_transient
+from application.engine import Cancelled, Progress, Report, enrich
+from application.errors import Fenced
+from application.lookup import DepartmentLookup
+from application.objects import result_object, upload_object
+from application.queue import Message
+from application.records import Job, JobResult
+from application.sink import ObjectSink
+from application.source import ObjectSource
+from application.worker.context import Context
+from application.worker.tracker import Tracker
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+_CALL_SECONDS = 30.0
+_SOURCE_TRIES = 10
+_PUBLISH_SECONDS = 600.0
+_LONGEST_PAUSE = 10.0
+
+
+class Stop(Enum):
+    """Why an attempt ends before it is done."""
+
+    CANCELLED = "the owner cancelled the job"
+    RELEASED = "the worker is stopped"
+    FENCED = "the job belongs to another attempt"
+    EXPIRED = "the caller was verified too long ago"
+
+
+class Stopped(Exception):
+    """The attempt ended early."""
+
+    def __init__(self, reason: Stop) -> None:
+        """``reason`` says why."""
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class Attempt:
+    """Runs a job that has been claimed."""
+
+    def __init__(self, context: Context, job: Job, message: Message) -> None:
+        """Nothing is read or written yet."""
+        self._context = context
+        self._job = job
+        self._message = message
+        self._tracker = Tracker(job.file_size)
+        self._stop: Stop | None = None
+        self._lookup = DepartmentLookup(
+            context.departments,
+            asyncio.get_running_loop(),
+            job.on_behalf_of,
+            job.departments,
+            call_seconds=min(_CALL_SECONDS, context.settings.department_seconds),
+            total_seconds=context.settings.department_seconds,
+        )
+
+    def stop(self, reason: Stop) -> None:
+        """End the attempt soon; the first reason counts."""
+        if self._stop is None:
+            self._stop = reason
+            self._lookup.stop()
+
+    async def run(self) -> Job:
+        """Do it; the job as published.
+
+        Raises:
+            Stopped: It was ended early.
+            InputError, DepartmentUnavailable, ObjectGone: As the engine or its source.
+            ClientError, BotoCoreError: AWS failed for longer than tries last.
+        """
+        beats = [asyncio.create_task(self._beat()), asyncio.create_task(self._hide())]
+        try:
+            return await self._publish(*await self._context.compute(self._enrich))
+        except (Cancelled, Fenced) as error:
+            raise Stopped(self._stop or Stop.FENCED) from error
+        finally:
+            for beat in beats:
+                beat.cancel()
+                with suppress(asyncio.CancelledError):
+                    await beat
+
+    def _enrich(self) -> tuple[JobResult, Report]:
+        """In the engine's thread: write the result under this attempt's own key. Nothing is left if this raises."""
+        job, objects = self._job, self._context.objects
+        objects.clean_results(job.id, below=job.fence)
+        source = ObjectSource(objects, upload_object(job.file_id), job.file_size, tries=_SOURCE_TRIES)
+        sink = ObjectSink(objects, result_object(job.id, job.fence))
+        try:
+            report = enrich(
+                source,
+                job.file_format,
+                job.engine_mapping,
+                self._lookup,
+                cast("BinaryIO", sink),
+                progress=self._on_progress,
+            )
+            if self._stop is not None:
+                raise Cancelled
+            etag = sink.complete()
+        except BaseException:
+            sink.abort()
+            raise
+        finally:
+            source.close()
+        return JobResult(attempt=job.fence, size=sink.size, etag=etag), report
+
+    def _on_progress(self, progress: Progress) -> None:
+        self._tracker.note(progress)
+        if self._stop is not None:
+            raise Cancelled
+
+    async def _publish(self, result: JobResult, report: Report) -> Job:
+        jobs, job = self._context.jobs, self._job
+        await self._persistently(lambda: jobs.keep_report(job, report))
+        progress = self._tracker.finished(report.rows, report.duration_seconds)
+        published = await self._persistently(lambda: jobs.publish(job, result, progress))
+        metrics.ROWS.inc(report.rows)
+        return published
+
+    async def _persistently(self, call: Callable[[], Result]) -> Result:
+        """Try again while AWS fails: the work is done, and throwing it away helps nobody."""
+        deadline = time.monotonic() + _PUBLISH_SECONDS
+        pause = 0.5
+        while True:
+            try:
+                return await self._context.call(call)
+            except AwsError as error:
+                if not is_transient(error) or self._stop is Stop.RELEASED or time.monotonic() > deadline:
+                    raise
+                log.warning("job.publish_again", job=self._job.id, error=str(error))
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads tries, guards nothing
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def _beat(self) -> None:
+        """Show that the attempt is alive and how far it is; notice what has become of the job meanwhile."""
+        context = self._context
+        while True:
+            await asyncio.sleep(context.settings.heartbeat_seconds)
+            try:
+                present = await context.call(context.jobs.beat, self._job, self._tracker.progress())
+            except Fenced:
+                self.stop(Stop.FENCED)
+                return
+            except AwsError as error:
+                log.warning("job.beat_failed", job=self._job.id, error=str(error))
+                continue
+            if present.cancel_requested:
+                self.stop(Stop.CANCELLED)
+            if present.caller_until <= time.time():
+                self.stop(Stop.EXPIRED)
+
+    async def _hide(self) -> None:
+        """Keep the message from other workers."""
+        context = self._context
+        seconds = context.settings.visibility_seconds
+        while True:
+            await asyncio.sleep(seconds / 3)
+            try:
+                await context.call(context.queue.hide, self._message, seconds)
+            except AwsError as error:
+                log.warning("job.message_not_hidden", job=self._job.id, error=str(error))

@@ -1,0 +1,45 @@
+"""What a worker works with, made once when it starts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from application.department_client import DepartmentClient
+from application.job_store import JobStore
+from application.objects import Objects
+from application.queue import JobQueue
+from application.settings import WorkerSettings
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Stores, and the two pools of threads: ``calls`` wait for AWS, ``work`` runs the engine.
+
+    They are apart so that a job that computes never delays a heartbeat.
+    """
+
+    settings: WorkerSettings
+    jobs: JobStore
+    objects: Objects
+    queue: JobQueue
+    departments: DepartmentClient
+    calls: ThreadPoolExecutor
+    work: ThreadPoolExecutor
+
+    async def call(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Run a blocking call of AWS in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.calls, partial(function, *args, **kwargs))
+
+    async def compute(self, function: Callable[[], Result]) -> Result:
+        """Run the engine in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.work, function)

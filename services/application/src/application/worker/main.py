@@ -1,0 +1,78 @@
+"""Assembles the worker and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+import uvloop
+
+from application.aws import make_clients
+from application.department_client import DepartmentClient, new_session
+from application.job_store import JobStore
+from application.objects import Objects
+from application.queue import JobQueue
+from application.readiness import Readiness
+from application.settings import WorkerSettings
+from application.table import Table
+from application.worker.consumer import Consumer
+from application.worker.context import Context
+from application.worker.health import health_server
+from application.worker.sweeper import Sweeper
+from common.departments import DepartmentDirectory
+from common.logging import configure_logging
+from common.service_tokens import ServiceTokenSource
+from common.settings import load_settings
+from common.telemetry import metrics_server
+
+log = structlog.get_logger()
+
+_AWS_TRIES = 8
+_CALLS_PER_JOB = 4
+
+
+async def run(settings: WorkerSettings) -> None:
+    """Take jobs until SIGTERM or SIGINT; then give back what is not finished."""
+    clients = make_clients(settings.aws_region, attempts=_AWS_TRIES)
+    table = Table(clients.dynamodb, settings.jobs_table)
+    objects = Objects(clients.s3, settings.files_bucket)
+    queue = JobQueue(clients.sqs, settings.jobs_queue_url)
+    stopping = asyncio.Event()
+    slots = settings.jobs_at_once
+    with (
+        ThreadPoolExecutor(slots * _CALLS_PER_JOB + 2, thread_name_prefix="aws") as calls,
+        ThreadPoolExecutor(slots, thread_name_prefix="engine") as work,
+    ):
+        async with (
+            new_session() as session,
+            DepartmentDirectory(settings.departments_dir) as directory,
+            health_server(settings.host, settings.port, Readiness(objects, queue, table), stopping),
+        ):
+            client = DepartmentClient(directory, ServiceTokenSource(settings, session), session)
+            context = Context(settings, JobStore(table), objects, queue, client, calls, work)
+            consumers = [Consumer(context, stopping) for _ in range(slots)]
+
+            def stop() -> None:
+                log.info("worker.stopping")
+                stopping.set()
+                for consumer in consumers:
+                    consumer.release()
+
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop)
+            log.info("worker.started", jobs_at_once=slots)
+            async with asyncio.TaskGroup() as group:
+                for consumer in consumers:
+                    group.create_task(consumer.run())
+                group.create_task(Sweeper(context, stopping).run())
+    log.info("worker.stopped")
+
+
+def main() -> None:
+    """Load the settings, run."""
+    settings = load_settings(WorkerSettings)
+    configure_logging("application-worker", settings)
+    with metrics_server(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(settings))

@@ -154,18 +154,16 @@ async def pass_on(response: aiohttp.ClientResponse, transfer: ClientTransfer, pr
         aiohttp.ClientError: The application broke off in the middle.
         TimeoutError: It fell silent in the middle.
     """
-    headers = [(name.lower(), value) for name, value in response.raw_headers]
-    hop_by_hop = {
-        token.strip() for name, value in headers if name == b"connection" for token in value.lower().split(b",")
-    }
-    await transfer.start(
-        response.status,
-        [
-            (name, prefix.encode() + value if name == b"location" and value.startswith(b"/") else value)
-            for name, value in headers
-            if name not in DROPPED_RESPONSE_HEADERS and name not in hop_by_hop
-        ],
-    )
+    headers: list[tuple[bytes, bytes]] = []
+    for raw_name, value in response.raw_headers:
+        name = raw_name.lower()
+        if name == b"location" and value.startswith(b"/"):
+            headers.append((name, prefix.encode() + value))
+        elif name not in DROPPED_RESPONSE_HEADERS:
+            headers.append((name, value))
+    if "cache-control" not in response.headers:
+        headers.append((b"cache-control", b"no-store"))
+    await transfer.start(response.status, headers)
     async for chunk in response.content.iter_any():
         await transfer.write(chunk)
     await transfer.finish()

@@ -117,10 +117,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     return instrument(Router(partial(open_faces, settings)), SERVICE, settings)
 
 
-def run() -> None:
-    """Serve until the process is told to stop."""
-    settings = load_settings(Settings)
-    uvicorn.run(
+def create_server(settings: Settings) -> uvicorn.Server:
+    """The server of the gateway's one port."""
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -135,3 +134,9 @@ def run() -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
+    return uvicorn.Server(config)
+
+
+def run() -> None:
+    """Serve until the process is told to stop."""
+    create_server(load_settings(Settings)).run()

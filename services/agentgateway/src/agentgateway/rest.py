@@ -112,7 +112,8 @@ class RestFace:
             raise unauthenticated(error, self._resource_metadata) from None
         if (wait := self._limiter.check(caller)) is not None:
             raise rate_limited(wait)
-        path = scope["path"].removeprefix(self._prefix)
+        # Undecoded: an escaped character is in none of the paths.
+        path = scope["raw_path"].decode("ascii").removeprefix(self._prefix)
         route = route_of(method, path)
         outcome = "failed"
         try:

@@ -12,6 +12,7 @@ from rich.filesize import decimal
 
 from fileproc import options, tables
 from fileproc.client import Client
+from fileproc.commands.jobs import cancelled
 from fileproc.commands.reports import report_form
 from fileproc.errors import FileprocError
 from fileproc.interface import Interface, interface
@@ -155,11 +156,11 @@ def _cancelled_by_ctrl_c(ui: Interface, client: Client, job: Job) -> Iterator[No
         yield
     except KeyboardInterrupt:
         try:
-            client.cancel(job.id)
+            stopped = client.cancel(job.id)
         except FileprocError as error:
             ui.complain(f"Job {job.id} could not be cancelled and goes on: {error} Later: fileproc cancel {job.id}")
         else:
-            ui.say(f"Job {job.id} is cancelled.")
+            ui.say(cancelled(stopped))
         raise
 
 
@@ -169,7 +170,7 @@ def _summarise(ui: Interface, target: Target, size: int, report: Report) -> None
     for entry in report.mappings:
         keys = entry.matched + entry.unmatched
         missing = f"{'' if entry.unmatched_distinct_is_exact else 'more than '}{entry.unmatched_distinct:,}"
-        rest = f"; {missing} different keys are not there" if entry.unmatched else ""
+        rest = f"; different keys that are not there: {missing}" if entry.unmatched else ""
         ui.say(f"  {entry.column} → {entry.dataset}: {entry.matched:,} of {keys:,} found{rest}")
     for warning in report.warnings:
         ui.say(f"  {warning}")

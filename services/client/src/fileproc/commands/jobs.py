@@ -8,7 +8,7 @@ import typer
 
 from fileproc import options, tables
 from fileproc.interface import interface
-from fileproc.models import Departments
+from fileproc.models import Departments, Job
 
 
 def departments(ctx: typer.Context, *, as_json: options.Json = False) -> None:
@@ -60,4 +60,9 @@ def cancel(ctx: typer.Context, *, job_id: options.JobId, as_json: options.Json =
     if ui.json:
         ui.emit(found)
     else:
-        ui.say(f"Job {found.id} is cancelled.")
+        ui.say(cancelled(found))
+
+
+def cancelled(found: Job) -> str:
+    """What to say of a job that was asked to stop: one that runs does so within seconds."""
+    return f"Job {found.id} is {'cancelled' if found.is_finished else 'being cancelled'}."

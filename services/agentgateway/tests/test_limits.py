@@ -1,0 +1,166 @@
+"""Heads that are too large, clients that are too slow, callers that ask too often."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from services.agentgateway.tests.test_rest import authorization, last, until
+from services.agentgateway.tests.world import World, running_gateway
+
+from agentgateway.rate_limit import RateLimiter
+from common.caller import Caller
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def connection(gateway: str) -> AsyncIterator[Connection]:
+    host, port = gateway.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def rest_of(reader: asyncio.StreamReader, seconds: float = 10) -> bytes:
+    """What comes until the gateway closes the connection."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/gateway/api/jobs", "/mcp", "/healthz", "/auth/iam"])
+async def test_a_header_of_a_megabyte_is_refused_and_the_client_reads_why(gateway: str, path: str) -> None:
+    async with connection(gateway) as (reader, writer):
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nx-padding: ".encode() + b"x" * 1_000_000)
+        writer.write(b"\r\n\r\n")
+        answer = await rest_of(reader)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"urn:fileproc:problem:head-too-large" in answer
+    assert b"nosniff" in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"y" * 100) for n in range(400)) + b"\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-padding: " + b"x" * 40_000,
+    ],
+    ids=["a long path", "many headers", "a header without an end"],
+)
+async def test_a_head_above_the_limit_is_refused_however_it_is_made(gateway: str, head: bytes) -> None:
+    async with connection(gateway) as (reader, writer):
+        writer.write(head)
+        assert (await rest_of(reader)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_head_just_below_the_limit_is_accepted_although_a_body_follows_at_once(
+    world: World, gateway: str
+) -> None:
+    bearer = authorization(world)["authorization"].encode()
+    head = b"POST /api/files HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\nauthorization: %s\r\nx-padding: %s\r\n\r\n"
+    async with connection(gateway) as (reader, writer):
+        writer.write(head % (bearer, b"x" * 30_000) + b"y" * 60_000)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 201 ")
+
+
+async def test_what_is_not_http_is_400(gateway: str) -> None:
+    async with connection(gateway) as (reader, writer):
+        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not http\r\n\r\n")
+        assert (await rest_of(reader)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_client_that_does_not_finish_its_head_is_not_waited_for(world: World) -> None:
+    async with running_gateway(world, header_timeout_seconds=0.5) as gateway:
+        for sent in (b"", b"GET /healthz HTTP/1.1\r\nhost: ", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /h"):
+            async with connection(gateway) as (reader, writer):
+                begin = time.monotonic()
+                writer.write(sent)
+                answer = await rest_of(reader)
+                assert time.monotonic() - begin < 5
+            assert answer.count(b"HTTP/1.1 200 ") == sent.count(b"\r\n\r\n")
+
+
+async def test_a_client_that_sends_a_byte_now_and_then_is_told_so(world: World) -> None:
+    bearer = authorization(world)["authorization"]
+    head = f"POST /api/files HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ncontent-length: 1000\r\n\r\n"
+    async with running_gateway(world, client_timeout_seconds=0.5) as gateway, connection(gateway) as (reader, writer):
+        writer.write(head.encode())
+        answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
+        async with asyncio.timeout(10):
+            while not answer.done():
+                writer.write(b"x")
+                await asyncio.wait([answer], timeout=0.05)
+        assert answer.result().startswith(b"HTTP/1.1 408 ")
+        await until(lambda: last(world.application).outcome == "broken")
+
+
+async def test_a_client_that_is_slow_but_makes_progress_is_waited_for(world: World) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(30):
+            yield b"x" * 1000
+            await asyncio.sleep(0.05)
+
+    async with (
+        running_gateway(world, client_timeout_seconds=0.3) as gateway,
+        aiohttp.ClientSession() as client,
+        client.post(f"{gateway}/api/files", headers=authorization(world), data=trickle()) as response,
+    ):
+        assert response.status == 201
+        assert (await response.json())["size"] == 30_000
+
+
+async def test_a_client_that_does_not_read_its_download_is_cut_off(world: World) -> None:
+    bearer = authorization(world)["authorization"]
+    head = f"GET /api/jobs/size-1000000000/result HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\n\r\n"
+    before = len(world.application.seen)
+    async with running_gateway(world, client_timeout_seconds=0.5) as gateway, connection(gateway) as (reader, writer):
+        writer.write(head.encode())
+        await until(lambda: len(world.application.seen) > before and last(world.application).outcome == "broken")
+        assert len(await rest_of(reader)) < 1_000_000_000
+
+
+async def test_a_quiet_event_stream_is_not_taken_for_a_slow_client(world: World, client: aiohttp.ClientSession) -> None:
+    world.application.release.clear()
+    async with (
+        running_gateway(world, client_timeout_seconds=0.2) as gateway,
+        client.get(f"{gateway}/api/jobs/events/events", headers=authorization(world)) as response,
+    ):
+        await response.content.readuntil(b"\n\n")
+        # The quiet itself, ten times as long as a client may make no progress.
+        await asyncio.sleep(2)
+        world.application.release.set()
+        assert await response.content.readuntil(b"\n\n") == b"event: done\ndata: {}\n\n"
+
+
+async def test_who_asks_too_often_is_told_when_to_come_back_and_nobody_else_waits(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    async with running_gateway(world, rate_limit="3 per 10 seconds") as gateway:
+        eager = authorization(world, sub="eager")
+        statuses = []
+        for face, header in (("/api/jobs", eager), ("/gateway/api/jobs", eager)) * 3:
+            token = header["authorization"].removeprefix("Bearer ")
+            headers = header if face == "/api/jobs" else {"x-amzn-oidc-accesstoken": token}
+            async with client.get(gateway + face, headers=headers) as response:
+                statuses.append(response.status)
+                refused = response
+        assert statuses == [201, 201, 201, 429, 429, 429]
+        assert 1 <= int(refused.headers["retry-after"]) <= 20
+        async with client.get(f"{gateway}/api/jobs", headers=authorization(world, sub="patient")) as response:
+            assert response.status == 201
+
+
+def test_the_wait_that_is_told_is_enough() -> None:
+    limiter, caller = RateLimiter("5 per 1 second"), Caller("1", "x", frozenset(), "iam")
+    assert [limiter.check(caller) for _ in range(5)] == [None] * 5
+    wait = limiter.check(caller)
+    assert wait is not None
+    assert 0 < wait <= 2

@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-Answer = Callable[[Request], Response]
+Answer = Callable[[Request], Response | Awaitable[Response]]
+
+
+async def never(request: Request) -> Response:
+    """No answer, for as long as somebody waits for one."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.01)
+    return Response()
 
 
 @dataclass
@@ -298,7 +305,8 @@ class App:
             service.requests.append(request)
             if answer := service.fault(request):
                 await request.body()
-                return answer(request)
+                answered = answer(request)
+                return answered if isinstance(answered, Response) else await answered
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
             if request.url.path.startswith("/api/") and token not in service.tokens:
                 return problem(401, "unauthenticated", "The token has expired.")

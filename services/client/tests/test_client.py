@@ -272,8 +272,10 @@ def test_what_is_there_is_overwritten_only_if_asked_for(
     with pytest.raises(OutputExists):
         client.download(job_id, tmp_path / "late", advance=appear)
     assert out.read_text() == (tmp_path / "late").read_text() == "precious"
-    client.download(job_id, out, overwrite=True)
+    (tmp_path / "link").symlink_to(out)
+    client.download(job_id, tmp_path / "link", overwrite=True)
     assert out.read_bytes() == CONTENT
+    assert (tmp_path / "link").is_symlink()
     assert not list(tmp_path.glob(".*"))
 
 

@@ -84,6 +84,7 @@ def test_out_is_never_overwritten_unless_forced_and_nothing_is_sent(
     [
         ["-o", "absent/out.csv"],
         ["-o", "."],
+        ["-o", "/dev/null", "--force"],
         ["-o", "-", "--json"],
         ["-o", "out.csv", "--map", "vendor_id"],
         ["-o", "out.csv", "--map", "vendor_id=vendors"],
@@ -99,10 +100,26 @@ def test_wrong_usage_is_2_and_nothing_is_sent(
     assert service.requests == []
 
 
-def test_an_address_that_is_none_is_wrong_usage(command: Command) -> None:
-    done = command("jobs", env={"FILEPROC_URL": "api.example.com"})
+@pytest.mark.parametrize("address", ["api.example.com", "https://", "https://api.example.com:port", "ftp://x"])
+def test_an_address_that_is_none_is_wrong_usage(command: Command, address: str) -> None:
+    done = command("jobs", env={"FILEPROC_URL": address})
     assert done.exit_code == 2
-    assert "https://api.example.com" in done.stderr
+    assert "such as" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nend", "naïve"])
+def test_a_token_that_cannot_be_one_is_wrong_usage_and_not_shown(command: Command, token: str) -> None:
+    done = command("jobs", env={"FILEPROC_TOKEN": token})
+    assert done.exit_code == 2
+    assert "FILEPROC_TOKEN" in done.stderr
+    assert token not in done.output
+
+
+def test_a_name_of_any_bytes_can_be_sent(command: Command, service: FakeService, invoices: Path, out: Path) -> None:
+    odd = invoices.rename(invoices.with_name("r\udcffé\n.csv"))
+    assert command("enrich", odd, "-o", out).exit_code == 0
+    assert service.files["file-1"]
+    assert service.names["file-1"] == "r\ufffdé\n.csv"
 
 
 def test_a_token_that_has_ended_is_3(command: Command) -> None:

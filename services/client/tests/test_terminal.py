@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from services.client.tests.conftest import Command
-from services.client.tests.fake_service import FakeService
+from services.client.tests.fake_service import FakeService, never
 
 from fileproc.client import Client
+from fileproc.upload import LARGE
 
 SECONDS = 20
 
@@ -105,12 +106,15 @@ def test_a_preview_shows_as_many_columns_as_fit(
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.splitlines()) <= width
 
 
-def test_ctrl_c_cancels_the_job(command: Command, service: FakeService, invoices: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cancels_the_job(
+    command: Command, service: FakeService, invoices: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
     service.streams = [[500, "hold"]]
     terminal = Terminal()
     process = terminal.start(command, "enrich", invoices, "-o", tmp_path / "out.csv")
     terminal.read_until("500 rows")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     shown = terminal.read_all()
     process.communicate(timeout=SECONDS)
     assert process.returncode == 130
@@ -133,3 +137,22 @@ def test_ctrl_c_while_waiting_for_a_result_leaves_the_job_alone(
     process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert service.jobs[job.id]["status"] == "running"
+
+
+def test_ctrl_c_during_a_large_upload_calls_it_off_at_once(
+    command: Command, service: FakeService, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate(LARGE)
+    service.part_size = LARGE // 2
+    service.fail("PUT", "/storage/.*/2", never)
+    terminal = Terminal()
+    process = terminal.start(command, "enrich", large, "-o", tmp_path / "out.csv")
+    terminal.read_until(r"67.1/67.1 MB")
+    process.send_signal(signal.SIGINT)
+    terminal.read_all()
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert service.asked("DELETE", "/api/uploads/upload-1")
+    assert not service.jobs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -85,9 +86,9 @@ class Client:
             name: What the service shall call it, if not by its own name; the extension tells the format.
             advance: Is told bytes as they are sent; negative where they have to be sent again.
         """
-        return upload.send_file(
-            self._api, self._storage, path, name or path.name, advance or (lambda _: None), self._large_file
-        )
+        # A name on this machine may be any bytes; in an address it is UTF-8.
+        name = name or os.fsencode(path.name).decode(errors="replace")
+        return upload.send_file(self._api, self._storage, path, name, advance or (lambda _: None), self._large_file)
 
     def file(self, file_id: str) -> File:
         """A file that was uploaded."""

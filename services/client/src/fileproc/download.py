@@ -81,6 +81,8 @@ def save(chunks: Iterator[bytes], path: Path, *, overwrite: bool, advance: Calla
         OSError: It cannot be written.
     """
     check_absent(path, overwrite=overwrite)
+    if overwrite:
+        path = path.resolve()  # what a link leads to is overwritten, as by any other program
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
@@ -97,9 +99,9 @@ def save(chunks: Iterator[bytes], path: Path, *, overwrite: bool, advance: Calla
 
 
 def check_absent(path: Path, *, overwrite: bool) -> None:
-    """Raise `OutputExists` where `path` must not be written."""
-    if path.is_dir():
-        raise OutputExists(f"{path} is a folder; name the file to write.")
+    """Raise `OutputExists` where `path` must not be written: a folder or a device never gives way to a file."""
+    if path.exists() and not path.is_file():
+        raise OutputExists(f"{path} is no regular file.")
     if not overwrite and (path.exists() or path.is_symlink()):
         raise OutputExists(f"{path} is there already.")
 

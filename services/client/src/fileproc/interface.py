@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
+import httpx2
 import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
-from fileproc.client import Client, FixedToken
-from fileproc.errors import FileprocError, JobFailed, OutputExists, Refused, UnclearMapping
+from fileproc.client import Client
+from fileproc.errors import FileprocError, JobFailed, OutputExists, UnclearMapping
 from fileproc.login.session import Session
 from fileproc.login.store import LoginStore
-from fileproc.transport import TokenSource
 
 _WIDE = 100_000  # no terminal, so no line to break
 
@@ -48,17 +48,26 @@ class Interface:
                 also = f" You are logged in to: {', '.join(known)}." if known else ""
                 raise typer.BadParameter(f"Set FILEPROC_URL to the address of the gateway.{also}")
             url = known[0]
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
+        try:
+            parts = httpx2.URL(url)
+        except httpx2.InvalidURL:
+            parts = httpx2.URL()
+        if parts.scheme not in {"http", "https"} or not parts.host:
             raise typer.BadParameter(f"FILEPROC_URL is {url!r}; an address such as https://api.example.com is needed.")
         return url.rstrip("/")
+
+    @property
+    def token(self) -> str | None:
+        """The token that a script gave."""
+        token = os.environ.get("FILEPROC_TOKEN", "").strip()
+        if not re.fullmatch(r"[\x21-\x7e]*", token):
+            raise typer.BadParameter("FILEPROC_TOKEN is no access token: it has a space, a line end or an odd letter.")
+        return token or None
 
     @contextmanager
     def client(self) -> Iterator[Client]:
         """The service, as whoever `FILEPROC_TOKEN` or the login says."""
-        token = os.environ.get("FILEPROC_TOKEN", "").strip()
-        tokens: TokenSource = FixedToken(token) if token else Session(self.store, self.url)
-        with Client(self.url, tokens, on_retry=self._tell_retry) as client:
+        with Client(self.url, self.token or Session(self.store, self.url), on_retry=self._tell_retry) as client:
             yield client
 
     def say(self, text: str) -> None:
@@ -69,15 +78,14 @@ class Interface:
     def emit(self, result: BaseModel | Mapping[str, Any]) -> None:
         """The result, for a machine."""
         document = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(document) + "\n")
         sys.stdout.flush()
 
     def fail(self, error: FileprocError) -> None:
         """The error, for people and, with `--json`, for a machine too."""
         text = str(error)
-        if isinstance(error, Refused) and error.problem.get("status") == 401:
-            by_token = bool(os.environ.get("FILEPROC_TOKEN", "").strip())
-            text += " Set FILEPROC_TOKEN to a new token." if by_token else " Log in: fileproc login"
+        if str(error.problem.get("type")).endswith(":unauthenticated"):
+            text += " Set FILEPROC_TOKEN to a new token." if self.token else " Log in: fileproc login"
         if isinstance(error, OutputExists):
             text += " With --force it is overwritten."
         self.complain(text)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -15,7 +18,7 @@ from fileproc.interface import Interface
 EXIT_CODES = """
 Exit codes: 0 done · 1 something on this machine (disk full, …) · 2 wrong usage · 3 not logged in, or not allowed ·
 4 the file or what was asked is wrong · 5 the job failed, and may work another time · 6 service not available ·
-130 stopped by Ctrl-C.
+130 stopped by Ctrl-C or SIGTERM.
 """
 
 
@@ -86,4 +89,8 @@ for command in (
 
 def main() -> None:
     """Run the command."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped by a machine, or by Ctrl-C: all the same
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter still shows the rest
     app()

@@ -34,6 +34,8 @@ class Target:
             if ui.json:
                 raise typer.BadParameter("- and --json would both write to standard output.", param_hint="-o")
             return
+        if path.exists() and not path.is_file():
+            raise typer.BadParameter(f"{path} is no regular file; - is standard output.", param_hint="-o")
         check_absent(path, overwrite=force)
         if not path.absolute().parent.is_dir():
             raise typer.BadParameter(f"There is no folder {path.parent}.", param_hint="-o")

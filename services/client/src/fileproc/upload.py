@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from threading import Event
 
@@ -117,13 +116,9 @@ def _put_all(storage: Transport, upload: Upload, path: Path, size: int, advance:
             raise Unavailable(f"The storage did not confirm part {part.number} of {path.name}.")
         return {"number": part.number, "etag": etag}
 
-    with ThreadPoolExecutor(min(PARALLEL_PARTS, os.cpu_count() or 1) + 1, "upload") as pool:
-        futures = [pool.submit(put, part) for part in upload.parts]
+    # Threads that nobody has to wait for: after Ctrl-C one may hang in a connection until its time limit.
+    with ThreadPool(min(PARALLEL_PARTS, len(upload.parts))) as pool:
         try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-            return [future.result() for future in futures]
+            return list(pool.imap_unordered(put, upload.parts))
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -23,6 +23,8 @@ _MAX_TEXT = 32_767
 _BATCH_ROWS = 4096
 _ROW_MARK = b"\0"
 _EXACT = 10**15
+_TITLE_ROWS = 10
+_MAX_PART = 2_000_000_000
 
 
 class _EnoughRows(Exception):
@@ -71,7 +73,8 @@ def enrich_xlsx(run: Run) -> None:
             run.joiner_for(cells.render) as joiner,
         ):
             for name in archive.names:
-                with output.open(archive.copy_info(name), "w", force_zip64=True) as part:
+                # Not as ZIP64, which Excel refuses in an archive that was written as a stream.
+                with output.open(archive.copy_info(name), "w") as part:
                     if name == table.sheet.part:
                         with readable(archive, name):
                             _Splicer(run, archive, texts, table, size, cells, joiner).write(part.write)
@@ -85,8 +88,9 @@ def _find_table(archive: Archive, book: Book, texts: SharedTexts, limits: Limits
     """The first visible sheet with a header and a row below it."""
     headers = 0
     for sheet in book.sheets:
-        found = _first_rows(archive, sheet, texts, rows + 1)
+        found = _first_rows(archive, sheet, texts, rows + 1 + _TITLE_ROWS)
         headers += bool(found)
+        found = found[_titles(found) :][: rows + 1]
         if len(found) > 1:
             header = found[0]
             places = tuple(range(min(header.cells), max(header.cells) + 1))
@@ -95,6 +99,22 @@ def _find_table(archive: Archive, book: Book, texts: SharedTexts, limits: Limits
             style = header.styles.get(places[-1])
             return _Table(sheet, header.number, columns, places, style, tuple(found[1:]))
     raise no_rows() if headers else empty_file()
+
+
+def _titles(rows: Sequence[Row]) -> int:
+    """How many lines with one cell each stand above a header that has several names and a row below it."""
+    count = next((index for index, row in enumerate(rows[:_TITLE_ROWS]) if len(row.cells) > 1), 0)
+    header, below = rows[count : count + 1], rows[count + 1 : count + 2]
+    is_header = header and not any(_is_number(text) for text in header[0].cells.values())
+    return count if is_header and below and len(below[0].cells) > 1 else 0
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _first_rows(archive: Archive, sheet: Sheet, texts: SharedTexts, count: int) -> list[Row]:
@@ -219,6 +239,7 @@ class _Splicer:
         self._reader = SheetReader(texts, self._on_row, frozenset(self._places))
         self._held = bytearray()
         self._base = 0
+        self._written = 0
 
     def write(self, write: Callable[[bytes], object]) -> None:
         """Write the sheet, some rows at a time."""
@@ -226,7 +247,7 @@ class _Splicer:
             self._held += chunk
             self._reader.feed(chunk)
             if len(self._rows) >= _BATCH_ROWS or len(self._held) >= self._run.limits.block:
-                write(self._flush())
+                write(self._fitting(self._flush()))
             if self._reader.fed - self._base > self._run.limits.record + self._run.limits.block:
                 raise InputError(
                     "record-too-long",
@@ -237,6 +258,18 @@ class _Splicer:
         self._reader.close()
         write(self._flush())
         write(bytes(self._held))
+
+    def _fitting(self, data: bytes) -> bytes:
+        """``data``, if a part without ZIP64 has room for it."""
+        self._written += len(data)
+        if self._written > _MAX_PART:
+            raise InputError(
+                "file-too-large",
+                "The file becomes too large",
+                f"The sheet {self._table.sheet.name!r} has more than 2 GB once the columns are added.",
+                expected="fewer rows or fewer columns; larger tables can be sent as CSV or Parquet",
+            )
+        return data
 
     def _on_row(self, row: Row) -> None:
         if row.number >= self._table.row:

@@ -1,0 +1,154 @@
+"""XLSX and archives made to do harm: each is refused in words, in little memory."""
+
+from __future__ import annotations
+
+import io
+import re
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from services.application.tests.engine.support import enrich_or_refuse, refusal
+from services.application.tests.engine.workbooks import SHEET, TEXTS, repacked, saved, with_shared_texts, workbook
+
+from application.engine import DEFAULT_LIMITS
+
+GOOD = with_shared_texts(saved(workbook([["vendor_id", "x"], ["V-00001", 1]])))
+MAPPING = {"vendor_id": ["finance.vendors"]}
+BOMB = '<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">'
+
+
+def with_sheet(edit: Callable[[str], str]) -> bytes:
+    return repacked(GOOD, {SHEET: edit})
+
+
+def test_a_workbook_without_a_table() -> None:
+    assert refusal(saved(workbook([])), "x.xlsx").slug == "empty-file"
+    assert refusal(saved(workbook([["vendor_id"]])), "x.xlsx").slug == "no-rows"
+
+
+def test_doubled_and_empty_column_names() -> None:
+    error = refusal(saved(workbook([["a", "a", "vendor_id"], [1, 2, "V-00001"]])), "x.xlsx")
+    assert (error.slug, error.row, error.column) == ("column-names", 1, "a")
+    error = refusal(saved(workbook([[], ["a", None, "vendor_id"], [1, 2, "V-00001"]])), "x.xlsx")
+    assert (error.slug, error.row) == ("column-names", 2)
+
+
+def test_a_sheet_that_has_no_room_for_more_columns() -> None:
+    data = with_sheet(lambda text: text.replace("</row>", '<c r="XFD1" t="n"><v>1</v></c></row>', 1))
+    data = repacked(data, {SHEET: lambda text: text.replace('r="XFD1"', 'r="XFD2"')})
+    error = refusal(data, "x.xlsx", given=MAPPING)
+    assert error.slug == "column-names"
+
+
+@pytest.mark.parametrize("cut", [4, 30, 200, len(GOOD) // 2, len(GOOD) - 30])
+def test_an_archive_that_is_cut_off(cut: int) -> None:
+    assert refusal(GOOD[:cut], "x.xlsx").slug == "corrupt-file"
+
+
+@pytest.mark.parametrize("place", range(0, len(GOOD), len(GOOD) // 40))
+def test_a_damaged_archive_is_refused_or_read(place: int) -> None:
+    damaged = b"PK\x03\x04" + (GOOD[:place] + b"\xff\x00\xff\x13" + GOOD[place + 4 :])[4:]
+    result = enrich_or_refuse(damaged, "x.xlsx", MAPPING)
+    assert result is None or result.report.rows == 1
+
+
+def test_an_encrypted_part() -> None:
+    data = bytearray(GOOD)
+    for header in re.finditer(rb"PK\x01\x02", GOOD):
+        data[header.start() + 8] |= 1
+    assert refusal(bytes(data), "x.xlsx").slug == "encrypted-file"
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda text: text.replace("<sheetData>", "<sheetData><row>"), "mismatched tag"),
+        (lambda text: text[: len(text) // 2], ""),
+        (lambda text: '<!DOCTYPE x [<!ENTITY a "b">]>' + text.replace("V-00001", "&a;"), "document type"),
+        (lambda text: f"<!DOCTYPE l [{BOMB}]>{text}", "document type"),
+        (lambda text: '<!DOCTYPE x SYSTEM "file:///etc/passwd">' + text, "document type"),
+        (lambda text: '<?xml version="1.0" encoding="utf-16"?>' + text, ""),
+        (lambda text: '<?xml version="1.0" encoding="latin-1"?>' + text, "latin-1"),
+        (lambda text: text.replace('t="s"', 't="s" ').replace("<v>0</v>", "<v>99999</v>"), ""),
+        (lambda text: text.replace("<v>0</v>", "<v>-1</v>"), ""),
+        (lambda text: text.replace("<v>0</v>", "<v>zero</v>"), ""),
+        (lambda text: text.replace('<row r="1"', '<row r="one"'), ""),
+        (lambda _: "", ""),
+    ],
+)
+def test_xml_that_is_broken_or_made_to_do_harm(edit: Callable[[str], str], reason: str) -> None:
+    error = refusal(with_sheet(edit), "x.xlsx", given=MAPPING)
+    assert error.slug == "corrupt-file"
+    assert reason in error.detail
+    assert "passwd" not in error.detail
+
+
+def test_entities_in_the_shared_texts() -> None:
+    data = repacked(GOOD, {TEXTS: lambda text: f"<!DOCTYPE l [{BOMB}]>" + text.replace("V-00001", "&b;")})
+    assert refusal(data, "x.xlsx").slug == "corrupt-file"
+
+
+def test_an_archive_without_its_parts() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    assert refusal(buffer.getvalue(), "x.xlsx").slug == "corrupt-file"
+
+
+def test_a_relation_that_leads_out_of_the_archive() -> None:
+    name = "xl/_rels/workbook.xml.rels"
+    data = repacked(GOOD, {name: lambda text: text.replace("/xl/worksheets/sheet1.xml", "../../../../etc/passwd")})
+    assert refusal(data, "x.xlsx").slug == "corrupt-file"
+
+
+@pytest.mark.parametrize("part", [SHEET, TEXTS, "xl/workbook.xml", "_rels/.rels", "xl/media/image1.png"])
+def test_a_zip_bomb_is_refused_in_little_memory(part: str) -> None:
+    limits = replace(DEFAULT_LIMITS, unpacked=20 << 20)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(GOOD)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            if name != part:
+                new.writestr(name, old.read(name))
+        with new.open(part, "w") as bomb:
+            if part in old.namelist():
+                start, end = old.read(part).rsplit(b"</", 1)
+                bomb.write(start)
+            for _ in range(100):
+                bomb.write(b" " * (1 << 20))
+            if part in old.namelist():
+                bomb.write(b"</" + end)
+    data = buffer.getvalue()
+    assert len(data) < 1 << 20
+    tracemalloc.start()
+    try:
+        error = refusal(data, "x.xlsx", limits=limits)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert error.slug in {"file-too-large", "record-too-long"}
+    assert peak < 60 << 20
+
+
+def test_an_archive_of_very_many_parts() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(10_001):
+            archive.writestr(f"{number}", b"")
+    assert refusal(buffer.getvalue(), "x.xlsx").slug == "corrupt-file"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_parts_of_one_name() -> None:
+    buffer = io.BytesIO(GOOD)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(SHEET, "<x/>")
+    assert refusal(buffer.getvalue(), "x.xlsx").slug == "corrupt-file"
+
+
+def test_a_tag_that_does_not_end() -> None:
+    limits = replace(DEFAULT_LIMITS, record=1 << 20, block=1 << 20)
+    data = with_sheet(lambda text: text.replace("<v>1</v>", "<v x='" + " " * (8 << 20) + "'>1</v>"))
+    assert refusal(data, "x.xlsx", limits=limits).slug == "record-too-long"

@@ -16,7 +16,8 @@ Cell = str | int | float | bool | None
 class Model(BaseModel):
     """An answer, or a part of one."""
 
-    model_config = ConfigDict(frozen=True)
+    # Built when first needed: each run of the command needs a few of these models.
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class File(Model):
@@ -106,7 +107,7 @@ class Progress(Model):
 class JobError(Model):
     """Why a job failed; members beyond these (row, column, …) are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     __pydantic_extra__: dict[str, JsonValue]
 

@@ -1,0 +1,5 @@
+"""`python -m local.edge`."""
+
+from local.edge.main import main
+
+main()

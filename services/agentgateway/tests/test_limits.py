@@ -88,6 +88,29 @@ async def test_a_client_that_does_not_finish_its_head_is_not_waited_for(world: W
             assert answer.count(b"HTTP/1.1 200 ") == sent.count(b"\r\n\r\n")
 
 
+async def test_a_client_that_goes_on_sending_after_its_answer_is_not_listened_to_for_ever(world: World) -> None:
+    head = b"POST /api/files HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
+    async with running_gateway(world, header_timeout_seconds=0.5) as gateway, connection(gateway) as (reader, writer):
+        writer.write(head)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        closed = asyncio.create_task(rest_of(reader))
+        async with asyncio.timeout(10):
+            while not closed.done():
+                writer.write(b"x")
+                await asyncio.wait([closed], timeout=0.05)
+
+
+async def test_a_refused_upload_that_is_sent_to_its_end_leaves_the_connection_usable(gateway: str) -> None:
+    head = b"POST /api/files HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
+    async with connection(gateway) as (reader, writer):
+        for _ in range(2):
+            writer.write(head + b"x" * 1_000_000)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 401 ")
+            length = answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length))
+
+
 async def test_a_client_that_sends_a_byte_now_and_then_is_told_so(world: World) -> None:
     bearer = authorization(world)["authorization"]
     head = f"POST /api/files HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ncontent-length: 1000\r\n\r\n"

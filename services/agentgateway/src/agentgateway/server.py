@@ -52,7 +52,10 @@ def bounded_http(max_head_bytes: int, head_seconds: float) -> type[asyncio.Proto
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Refuses a head that is too large by 431, and closes a connection whose head does not come to an end in time.
+    """Refuses a head that is too large by 431, and closes a connection on which nothing useful comes in time.
+
+    That is a head that does not come to an end, and the rest of a body whose request was answered already (401, 413):
+    it is thrown away, because many clients read the answer only when they have sent everything.
 
     A request whose head arrives at once costs one comparison: sizes are added up only where they could matter.
     """
@@ -64,14 +67,15 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for the first request's head."""
         super().connection_made(transport)
         self._in_head = True
+        self._in_body = False
         self._refused = False
         self._received = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._expect_end_of_head()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more comes."""
-        self._head_is_over()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -84,9 +88,11 @@ class BoundedHttp(HttpToolsProtocol):
             if self._received > self.max_head_bytes:
                 self._refuse()
             else:
-                self._expect_end_of_head()
+                self._start_timer()
         else:
             self._received = 0
+            if self._in_body and self.cycle.response_complete:
+                self._start_timer()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -105,8 +111,21 @@ class BoundedHttp(HttpToolsProtocol):
             if size > self.max_head_bytes:
                 raise HeadTooLarge
         self._in_head = False
-        self._head_is_over()
+        self._in_body = True
+        self._stop_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A body is complete."""
+        self._in_body = False
+        self._stop_timer()
+        super().on_message_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            # What came of the body since the answer has stopped the timer of idle connections.
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or too large."""
@@ -120,7 +139,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
-        self._head_is_over()
+        self._stop_timer()
         if self.cycle is not None and not self.cycle.response_complete:
             # In the middle of another response no other one can be sent.
             self.transport.abort()
@@ -138,11 +157,11 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
-    def _expect_end_of_head(self) -> None:
+    def _start_timer(self) -> None:
         if self._timer is None:
             self._timer = self.loop.call_later(self.head_seconds, self.transport.abort)
 
-    def _head_is_over(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

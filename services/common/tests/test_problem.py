@@ -41,6 +41,7 @@ async def test_a_problem_is_told_in_full_as_rfc_9457_says() -> None:
 async def test_what_is_unforeseen_is_told_without_details() -> None:
     response = await get("/break")
     assert response.status_code == 500
+    assert response.headers["connection"] == "close"
     assert response.json()["type"] == "urn:fileproc:problem:internal-error"
     assert "hunter2" not in response.text
 

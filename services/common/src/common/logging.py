@@ -29,10 +29,14 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_service,
     ]
+    # Without the variables of each frame, which both renderers show by default: among them are tokens and rows.
+    without_variables = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     renderers: list[structlog.types.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(without_variables), structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(

@@ -91,7 +91,9 @@ def install_problem_handlers(app: Starlette) -> None:
     async def on_unforeseen(request: Request, error: Exception) -> Response:
         log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
         detail = "This is our fault, not yours. Try again; if it stays, tell the platform team."
-        return problem_response(Problem(500, "internal-error", "Something went wrong here", detail))
+        # uvicorn closes the connection after this; who keeps it in a pool must know, or its next request is lost.
+        headers = {"connection": "close"}
+        return problem_response(Problem(500, "internal-error", "Something went wrong here", detail, headers))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)

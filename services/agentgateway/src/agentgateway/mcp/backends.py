@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Protocol
 
 import aiohttp
@@ -96,7 +97,7 @@ class Backend:
             **headers,
             **trace_headers(),
         }
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, self._settings.mcp_connect_seconds))
+        timeout = _timeout(seconds, self._settings.mcp_connect_seconds)
         try:
             return await self._session.post(self._url, data=body, headers=sent, timeout=timeout, allow_redirects=False)
         except aiohttp.ClientConnectorError:
@@ -122,6 +123,11 @@ class Backend:
         """Refuse to hold an answer of `size` bytes, where that is more than passes at once."""
         if size > self._settings.mcp_response_limit:
             raise too_large(self.name, self._settings.mcp_response_limit)
+
+
+@lru_cache(maxsize=1024)
+def _timeout(seconds: float, connect_seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, connect_seconds))
 
 
 class Backends:

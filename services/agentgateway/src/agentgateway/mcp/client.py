@@ -32,20 +32,33 @@ class Client:
         Raises:
             ClientGone: The client does not read.
         """
-        if event["type"] == "http.response.start":
-            self.status = event["status"]
+        await self._send_all(event)
+
+    async def respond(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send a whole JSON response.
+
+        Raises:
+            ClientGone: The client does not read.
+        """
+        raw = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if headers:
+            raw.extend((name.encode(), value.encode()) for name, value in headers.items())
+        start = {"type": "http.response.start", "status": status, "headers": raw}
+        await self._send_all(start, {"type": "http.response.body", "body": body})
+
+    async def _send_all(self, *events: Message) -> None:
+        if events[0]["type"] == "http.response.start":
+            self.status = events[0]["status"]
         try:
             async with asyncio.timeout(self._seconds):
-                await self._send(event)
+                for event in events:
+                    await self._send(event)
         except TimeoutError:
             raise ClientGone from None
 
-    async def respond(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send a whole JSON response."""
-        raw = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        raw.extend((name.encode(), value.encode()) for name, value in (headers or {}).items())
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
-        await self.send({"type": "http.response.body", "body": body})
+
+UNWATCHED_SECONDS = 0.02
+"""Most calls are over sooner than it would be worth while to watch for the client's leaving."""
 
 
 class ClientConnected:
@@ -59,21 +72,27 @@ class ClientConnected:
         """The request's body has been read."""
         self._receive = client.receive
         self._gone = False
+        self._watcher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
-        """Begin to watch."""
+        """Begin to watch in a moment."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in a task
         self._task = task
-        self._watcher = asyncio.create_task(self._watch())
+        self._begin = task.get_loop().call_later(UNWATCHED_SECONDS, self._begin_watch)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         """End the watch."""
-        self._watcher.cancel()
+        self._begin.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
         if self._gone and isinstance(error, asyncio.CancelledError) and self._task.uncancel() == 0:
             raise ClientGone from None
+
+    def _begin_watch(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

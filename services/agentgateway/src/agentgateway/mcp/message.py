@@ -50,10 +50,7 @@ def clean_headers(raw: RawHeaders) -> RawHeaders:
 
 def text_headers(raw: RawHeaders) -> dict[str, str]:
     """The headers as text; of one that came twice, the first."""
-    headers: dict[str, str] = {}
-    for name, value in raw:
-        headers.setdefault(name.decode("latin-1"), value.decode("latin-1").strip())
-    return headers
+    return {name.decode("latin-1"): value.decode("latin-1").strip() for name, value in reversed(raw)}
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, seconds: float) -> bytes:
@@ -147,9 +144,10 @@ def _is_modern(params: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
 def _check_modern(
     document: Mapping[str, Any], headers: Mapping[str, str], raw: RawHeaders
 ) -> InboundLadderRejection | None:
-    lines = ((name.decode("latin-1"), "") for name, _ in raw if name.startswith(b"mcp-"))
-    if (twice := find_duplicated_routing_header(lines)) is not None:
-        return InboundLadderRejection(HEADER_MISMATCH, f"{twice} header appears more than once")
+    if len(headers) < len(raw):
+        lines = ((name.decode("latin-1"), "") for name, _ in raw)
+        if (twice := find_duplicated_routing_header(lines)) is not None:
+            return InboundLadderRejection(HEADER_MISMATCH, f"{twice} header appears more than once")
     verdict = classify_inbound_request(document, headers=headers)
     return verdict if isinstance(verdict, InboundLadderRejection) else None
 

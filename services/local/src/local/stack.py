@@ -23,7 +23,7 @@ from local.services import Service, aws_environment, describe
 from local.state import StackFile, StateFolder, prepare
 from local.supervision import Supervisor, last_lines, wait_for
 
-START_SECONDS = 90
+START_SECONDS = 180
 
 
 class StackError(Exception):
@@ -200,6 +200,13 @@ class Stack:
     def authorization(self, user: str) -> dict[str, str]:
         """Headers of a request by a demo user."""
         return {"authorization": f"Bearer {self.token(user)}"}
+
+    def role_credentials(self, role: str) -> dict[str, str]:
+        """Credentials of an IAM role that the on-premises user assumes, as the environment of an AWS SDK has them."""
+        # Imported here: nothing else of the commands needs boto3, which takes a while to import.
+        from local.aws.seed import assume_role
+
+        return assume_role(self.addresses.aws, role)
 
     def environment(self) -> dict[str, str]:
         """What `local env` exports."""

@@ -14,14 +14,14 @@ from local.names import DEMO_USERS, GROUPS, PASSWORD, POOL
 ATTRIBUTES: Final = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi1pk", "gsi1sk")]
 
 
-def client(service: str, url: str) -> Any:
-    """A client of one service of the stand-in, with credentials that it does not look at."""
+def client(service: str, url: str, access_key: str = "local", secret: str = "local") -> Any:  # noqa: S107 - of nobody
+    """A client of one service of the stand-in, which looks at credentials only where it is STS."""
     return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=url,
         region_name=names.REGION,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret,
     )
 
 
@@ -161,3 +161,15 @@ def _on_premises(iam: Any) -> None:
     )
     for role in names.ON_PREMISES_ROLES:
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)
+
+
+def assume_role(url: str, role: str) -> dict[str, str]:
+    """Credentials of a role, by a new access key of the user who may assume it."""
+    key = client("iam", url).create_access_key(UserName=names.ON_PREMISES_USER)["AccessKey"]
+    sts = client("sts", url, key["AccessKeyId"], key["SecretAccessKey"])
+    given = sts.assume_role(RoleArn=names.role_arn(role), RoleSessionName=names.ON_PREMISES_USER)["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": given["SessionToken"],
+    }

@@ -13,8 +13,6 @@ from typing import Any
 
 import aiohttp
 import orjson
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
-from mcp_types.version import LATEST_MODERN_VERSION
 
 from application import metrics
 from application.engine import DepartmentUnavailable
@@ -26,10 +24,11 @@ from common.telemetry import trace_headers
 
 MAX_ANSWER_BYTES = 32 << 20
 _CONNECTIONS = 32
+PROTOCOL_VERSION = "2026-07-28"
 _META = {
-    PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
-    CLIENT_CAPABILITIES_META_KEY: {},
-    CLIENT_INFO_META_KEY: {"name": "application", "version": "1"},
+    "io.modelcontextprotocol/protocolVersion": PROTOCOL_VERSION,
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "application", "version": "1"},
 }
 _NOT_OFFERED = {-32601, -32602}
 
@@ -99,7 +98,7 @@ class DepartmentClient:
             CALLER_HEADER: caller.to_header(),
             "content-type": "application/json",
             "accept": "application/json, text/event-stream",
-            "mcp-protocol-version": LATEST_MODERN_VERSION,
+            "mcp-protocol-version": PROTOCOL_VERSION,
             "mcp-method": "tools/call",
             "mcp-name": tool,
             **trace_headers(),

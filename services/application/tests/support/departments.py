@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,7 +150,9 @@ class DepartmentServer:
         started = asyncio.Event()
         stop = asyncio.Event()
         self._stop = stop
-        config = uvicorn.Config(self._gate(inner), host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+        config = uvicorn.Config(
+            self._gate(inner), host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        )
         self._uvicorn = uvicorn.Server(config)
 
         async def serve() -> None:
@@ -180,7 +183,9 @@ class DepartmentServer:
             department = self.department
             headers = dict(scope.get("headers", []))
             department.tokens.add(headers.get(b"authorization", b"").decode())
-            await asyncio.sleep(department.delay)
+            started = time.monotonic()
+            while time.monotonic() - started < department.delay:
+                await asyncio.sleep(0.02)
             if department.status is None and department.raw is None:
                 await inner(scope, receive, send)
                 return

@@ -1,5 +1,6 @@
 """The API and workers as real processes on a real server of moto's, with departments on the official SDK."""
 
+import json
 import os
 import re
 import signal
@@ -26,12 +27,13 @@ REGION: Final = "eu-central-1"
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 QUICK = {
     "RECEIVE_SECONDS": "1",
-    "VISIBILITY_SECONDS": "4",
+    "VISIBILITY_SECONDS": "5",
     "HEARTBEAT_SECONDS": "0.2",
-    "SILENT_SECONDS": "2",
+    "SILENT_SECONDS": "3",
     "SWEEP_SECONDS": "1",
     "RETRY_SECONDS": "0.5",
     "EVENTS_POLL_SECONDS": "0.1",
+    "DEPARTMENT_SECONDS": "3",
 }
 
 
@@ -266,6 +268,18 @@ class Stack:
         wait_until(lambda: "worker.started" in worker.output(), 30, "the worker's start")
         return worker
 
+    def settled(self, job: str) -> bool:
+        """Whether the queue is empty, and of the job there is its result, if it has one, and nothing else."""
+        item = self.item(f"JOB#{job}", "JOB")
+        assert item is not None
+        results = [json.loads(item["result"]["S"])["attempt"]] if "result" in item else []
+        return (
+            not self.messages()
+            and "gsi1pk" not in item
+            and self.multipart_uploads() == []
+            and self.keys(f"results/{job}/") == [f"results/{job}/{attempt}" for attempt in results]
+        )
+
     def stop_workers(self) -> None:
         for worker in self.workers:
             worker.stop()
@@ -282,6 +296,21 @@ class Stack:
     def item(self, pk: str, sk: str) -> dict[str, Any] | None:
         key = {"pk": {"S": pk}, "sk": {"S": sk}}
         return self.dynamodb.get_item(TableName=self.table, Key=key).get("Item")
+
+    def change(self, job: str, **attributes: dict[str, str]) -> None:
+        """Make the item of a job what time or a crash would have made it."""
+        self.dynamodb.update_item(
+            TableName=self.table,
+            Key={"pk": {"S": f"JOB#{job}"}, "sk": {"S": "JOB"}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
+            ExpressionAttributeNames={f"#{name}": name for name in attributes},
+            ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
+        )
+
+    def messages(self) -> int:
+        """How many messages there are, those in hand included."""
+        counts = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["All"])["Attributes"]
+        return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
 
     def send(self, job: str) -> None:
         self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=f'{{"job": "{job}"}}')

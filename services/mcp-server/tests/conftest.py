@@ -1,17 +1,23 @@
 """A department's real server on a port of its own, real S3 (moto) behind it, real service tokens in front."""
 
 import asyncio
+import io
+import itertools
 import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import boto3
 import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 import uvicorn
@@ -19,6 +25,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
 from moto.server import ThreadedMotoServer
 from services.common.tests.api_server import ISSUER, ApiServer
 
@@ -29,7 +36,7 @@ from mcp_server.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUCKET = "department-data"
+REGION: Final = "eu-central-1"
 Mode = Literal["auto", "legacy"]
 
 FINANCE = """
@@ -81,6 +88,35 @@ EMPLOYEES = [
     {"employee_id": "E-00006", "name": "Fay Lost", "manager_id": "E-99999", "salary_band": "S3"},
 ]
 
+LEGAL = """
+apiVersion: fileprocessing.internal/v1alpha1
+kind: Department
+metadata: {name: legal}
+spec:
+  displayName: Legal
+  toolset: legal
+  access: {groups: [legal], restrictedGroups: [legal-leads]}
+  datasets:
+  - name: contracts
+    object: contracts.parquet
+    key: contract_id
+    search: [title, counterparty]
+    restrictedColumns: [value]
+"""
+CONTRACTS = {
+    "contract_id": ["C-00001", "C-00002", "C-00003", "C-00004"],
+    "title": ["Frame agreement", "Lease of offices", "Service contract", "NDA"],
+    "counterparty": ["Müller GmbH", "City Estates", "Nordwind AG", None],
+    "end_date": [date(2026, 12, 1), date(2027, 1, 31), date(2026, 11, 30), None],
+    "clauses": [
+        "Liability is limited to the fees paid. Either party may terminate with ninety days' notice.",
+        "The rent is due on the first day of each month.",
+        "Information stays confidential for five years; it is then deleted.",
+        None,
+    ],
+    "value": [70001.5, 70002.5, 70003.5, 70004.5],
+}
+
 
 @dataclass
 class Running:
@@ -91,6 +127,8 @@ class Running:
     file: Path
     api: ApiServer
     s3: "S3Client"
+    bucket: str
+    settings: Settings
 
     def headers(self, *groups: str, **claims: Any) -> dict[str, str]:
         """What an allowed service sends on behalf of a member of `groups`."""
@@ -105,9 +143,37 @@ class Running:
             async with Client(transport, mode=mode) as client:
                 yield client
 
+    async def call(self, tool: str, arguments: dict[str, Any], *groups: str) -> dict[str, Any]:
+        """The structured content that a member of `groups` gets (of the department's own group where none is named)."""
+        async with self.client(*groups or (self.department,)) as client:
+            result = await client.call_tool(tool, arguments)
+        assert not result.is_error, result.content
+        content: dict[str, Any] = result.structured_content
+        return content
+
+    async def refused(self, tool: str, arguments: dict[str, Any]) -> str:
+        """What the tool says to arguments that it cannot answer."""
+        async with self.client(self.department) as client:
+            result = await client.call_tool(tool, arguments)
+        assert result.is_error
+        return "".join(block.text for block in result.content if isinstance(block, TextContent))
+
+    def change(self, old: str, new: str) -> None:
+        """Change the Department's file, as a cluster does: at once, by a new file."""
+        text = self.file.read_text()
+        assert old in text
+        aside = self.file.with_suffix(".new")
+        aside.write_text(text.replace(old, new))
+        aside.replace(self.file)
+
     def put(self, name: str, data: bytes | str) -> None:
         """Publish an object in the department's folder."""
-        self.s3.put_object(Bucket=BUCKET, Key=f"departments/mcp-{self.department}/{name}", Body=data)
+        self.s3.put_object(Bucket=self.bucket, Key=f"departments/mcp-{self.department}/{name}", Body=data)
+
+    async def error_of(self, dataset: str) -> str | None:
+        """Why the newest object of a data set is not served, as `/readyz` says."""
+        error: str | None = (await self.readyz())[1]["datasets"][dataset]["error"]
+        return error
 
     async def readyz(self) -> tuple[int, dict[str, Any]]:
         async with httpx2.AsyncClient() as http:
@@ -116,9 +182,15 @@ class Running:
 
 
 class Serve(Protocol):
-    async def __call__(
-        self, department: str, objects: dict[str, bytes | str], ready: bool = True, **options: Any
-    ) -> Running: ...
+    def __call__(
+        self,
+        department: str,
+        objects: dict[str, bytes | str],
+        *,
+        ready: bool = True,
+        settings: dict[str, Any] | None = None,
+        **app: Any,
+    ) -> AbstractAsyncContextManager[Running]: ...
 
 
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -143,8 +215,7 @@ def s3() -> Iterator["S3Client"]:
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        client = boto3.client("s3", region_name="eu-central-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        client = boto3.client("s3", region_name=REGION)
         yield client
         client.close()
     server.stop()
@@ -160,76 +231,100 @@ async def api_server() -> AsyncIterator[ApiServer]:
         yield api
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def serve(
-    s3: "S3Client", api_server: ApiServer, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Serve]:
-    """Starts servers that stop with the test; `options` are of `create_app`, upper-case ones are settings."""
-    stops: list[Callable[[], Awaitable[None]]] = []
-    token_file = tmp_path / "token"
-    token_file.write_text("own-token")
+@pytest.fixture(scope="session")
+def serve(s3: "S3Client", api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """Starts a server with a bucket of its own; `settings` over the usual ones, `app` are options of `create_app`."""
+    numbers = itertools.count()
 
-    async def start(department: str, objects: dict[str, bytes | str], ready: bool = True, **options: Any) -> Running:
-        name = json.loads(json.dumps(department.split("metadata: {name: ")[1].split("}")[0]))
-        file = tmp_path / f"{name}.yaml"
+    @asynccontextmanager
+    async def start(
+        department: str,
+        objects: dict[str, bytes | str],
+        *,
+        ready: bool = True,
+        settings: dict[str, Any] | None = None,
+        **app: Any,
+    ) -> AsyncIterator[Running]:
+        name = department.split("metadata: {name: ")[1].split("}")[0]
+        folder = tmp_path_factory.mktemp(name)
+        bucket, file = f"data-{next(numbers)}", folder / "department.yaml"
         file.write_text(department)
-        running = Running(name, "", file, api_server, s3)
-        for old in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"departments/mcp-{name}/").get("Contents", []):
-            s3.delete_object(Bucket=BUCKET, Key=old["Key"])
-        for key, data in objects.items():
-            running.put(key, data)
-        environment = {
-            "DEPARTMENT": name,
-            "DEPARTMENT_FILE": str(file),
-            "DEPARTMENT_DATA_BUCKET": BUCKET,
-            "AWS_REGION": "eu-central-1",
-            "REFRESH_SECONDS": "0.05",
-            "KUBERNETES_API_URL": api_server.url,
-            "CLUSTER_ISSUER": ISSUER,
-            "SERVICE_ACCOUNT": f"mcp-{name}",
-            "SERVICE_ACCOUNT_TOKEN_FILE": str(token_file),
+        (folder / "token").write_text("own-token")
+        values: dict[str, Any] = {
+            "department": name,
+            "department_file": file,
+            "department_data_bucket": bucket,
+            "aws_region": REGION,
+            "refresh_seconds": 0.05,
+            "kubernetes_api_url": api_server.url,
+            "cluster_issuer": ISSUER,
+            "service_account": f"mcp-{name}",
+            "service_account_token_file": folder / "token",
         }
-        for setting, value in environment.items():
-            monkeypatch.setenv(setting, value)
-        listener = socket.create_server(("127.0.0.1", 0))
-        running.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(Settings(), **options), log_config=None, lifespan="on", timeout_graceful_shutdown=5
-            )
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            running = Running(name, url, file, api_server, s3, bucket, Settings(**values | (settings or {})))
+            for key, data in objects.items():
+                running.put(key, data)
+            config = uvicorn.Config(create_app(running.settings, **app), log_config=None, lifespan="on")
+            server = uvicorn.Server(config)
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            try:
+                async with asyncio.timeout(20):
+                    while not server.started or (ready and (await running.readyz())[0] != 200):
+                        await asyncio.sleep(0.01)
+                yield running
+            finally:
+                server.should_exit = True
+                await asyncio.to_thread(thread.join)
 
-        async def stop() -> None:
-            server.should_exit = True
-            await asyncio.to_thread(thread.join)
-            listener.close()
-
-        stops.append(stop)
-
-        async def answers() -> bool:
-            return server.started and (not ready or (await running.readyz())[0] == 200)
-
-        await until(answers)
-        return running
-
-    yield start
-    for stop in reversed(stops):
-        await stop()
+    return start
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def finance(serve: Serve) -> Running:
-    return await serve(FINANCE, {"vendors.csv": VENDORS, "rates.csv": RATES})
+FINANCE_OBJECTS: dict[str, bytes | str] = {"vendors.csv": VENDORS, "rates.csv": RATES}
+HR_OBJECTS: dict[str, bytes | str] = {"employees.jsonl": "\n".join(json.dumps(row) for row in EMPLOYEES)}
+
+
+def legal_objects() -> dict[str, bytes | str]:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(CONTRACTS), sink)
+    return {"contracts.parquet": sink.getvalue()}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def finance(serve: Serve) -> AsyncIterator[Running]:
+    """Finance, for tests that change nothing of it."""
+    async with serve(FINANCE, FINANCE_OBJECTS) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hr(serve: Serve) -> AsyncIterator[Running]:
+    """HR, for tests that change nothing of it."""
+    async with serve(HR, HR_OBJECTS) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def legal(serve: Serve) -> AsyncIterator[Running]:
+    """Legal, for tests that change nothing of it."""
+    async with serve(LEGAL, legal_objects()) as running:
+        yield running
 
 
 @pytest.fixture
-def finance_with(serve: Serve) -> Callable[..., Awaitable[Running]]:
-    """Finance with other options of `create_app`."""
-    return lambda **options: serve(FINANCE, {"vendors.csv": VENDORS, "rates.csv": RATES}, **options)
+def own_finance(serve: Serve) -> Callable[..., AbstractAsyncContextManager[Running]]:
+    """A finance of the test's own, to change; takes the options of `serve`."""
+    return partial(serve, FINANCE, FINANCE_OBJECTS)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def hr(serve: Serve) -> Running:
-    return await serve(HR, {"employees.jsonl": "\n".join(json.dumps(row) for row in EMPLOYEES)})
+@pytest.fixture
+def own_hr(serve: Serve) -> Callable[..., AbstractAsyncContextManager[Running]]:
+    return partial(serve, HR, HR_OBJECTS)
+
+
+@pytest.fixture
+def own_legal(serve: Serve) -> Callable[..., AbstractAsyncContextManager[Running]]:
+    return partial(serve, LEGAL, legal_objects())

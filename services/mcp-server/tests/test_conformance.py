@@ -71,31 +71,31 @@ async def outcomes_of(running: Any, revision: str, folder: Path) -> dict[str, Ou
         return await run_suite(f"{url}/mcp", revision, folder)
 
 
-async def test_all_that_2026_07_28_requires_is_met(finance_with: Any, tmp_path: Path) -> None:
-    running = await finance_with(**OPTIONS, json_response=False)
-    assert_conformance(await outcomes_of(running, "2026-07-28", tmp_path), left_out={})
+async def test_all_that_2026_07_28_requires_is_met(own_finance: Any, tmp_path: Path) -> None:
+    async with own_finance(**OPTIONS, json_response=False) as running:
+        assert_conformance(await outcomes_of(running, "2026-07-28", tmp_path), left_out={})
 
 
-async def test_all_that_2025_11_25_requires_is_met(finance_with: Any, tmp_path: Path) -> None:
-    running = await finance_with(**OPTIONS, json_response=False, stateless=False)
-    assert_conformance(await outcomes_of(running, "2025-11-25", tmp_path), left_out={})
+async def test_all_that_2025_11_25_requires_is_met(own_finance: Any, tmp_path: Path) -> None:
+    async with own_finance(**OPTIONS, json_response=False, stateless=False) as running:
+        assert_conformance(await outcomes_of(running, "2025-11-25", tmp_path), left_out={})
 
 
-async def test_what_2026_07_28_requires_is_met_as_departments_run(finance_with: Any, tmp_path: Path) -> None:
-    running = await finance_with(**OPTIONS)
-    outcomes = await outcomes_of(running, "2026-07-28", tmp_path)
-    assert_conformance(outcomes, left_out={"tools-call-with-progress": STREAM})
+async def test_what_2026_07_28_requires_is_met_as_departments_run(own_finance: Any, tmp_path: Path) -> None:
+    async with own_finance(**OPTIONS) as running:
+        outcomes = await outcomes_of(running, "2026-07-28", tmp_path)
+        assert_conformance(outcomes, left_out={"tools-call-with-progress": STREAM})
 
 
-async def test_what_2025_11_25_requires_is_met_as_departments_run(finance_with: Any, tmp_path: Path) -> None:
-    running = await finance_with(**OPTIONS)
-    left_out = {
-        "tools-call-sampling": SESSION,
-        "tools-call-elicitation": SESSION,
-        "elicitation-sep1034-defaults": SESSION,
-        "elicitation-sep1330-enums": SESSION,
-        "server-sse-multiple-streams": SESSION,
-        "tools-call-with-logging": STREAM,
-        "tools-call-with-progress": STREAM,
-    }
-    assert_conformance(await outcomes_of(running, "2025-11-25", tmp_path), left_out)
+async def test_what_2025_11_25_requires_is_met_as_departments_run(own_finance: Any, tmp_path: Path) -> None:
+    async with own_finance(**OPTIONS) as running:
+        left_out = {
+            "tools-call-sampling": SESSION,
+            "tools-call-elicitation": SESSION,
+            "elicitation-sep1034-defaults": SESSION,
+            "elicitation-sep1330-enums": SESSION,
+            "server-sse-multiple-streams": SESSION,
+            "tools-call-with-logging": STREAM,
+            "tools-call-with-progress": STREAM,
+        }
+        assert_conformance(await outcomes_of(running, "2025-11-25", tmp_path), left_out)

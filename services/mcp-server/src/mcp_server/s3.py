@@ -67,5 +67,5 @@ class DepartmentObjects:
     def _translated(error: ClientError, name: str) -> Exception:
         code = error.response.get("Error", {}).get("Code", "")
         if code in {"404", "NoSuchKey", "NotFound"}:
-            return ObjectMissing(f"{name} has not been published yet")
+            return ObjectMissing(f"{name} is not in the department's folder")
         return StorageUnavailable(f"S3 refused to give {name}: {code}")

@@ -14,6 +14,10 @@ BATCH = 1000
 CANDIDATES = 20
 """How many more candidates than asked for are ranked again."""
 
+# Letters that Unicode does not take apart; and what is inside a word (O'Neill) or an abbreviation (S.A.).
+_PLAIN = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "'": "", "\u2019": "", ".": ""}
+)
 _WORDS = re.compile(r"\w+")
 _PASSAGE_ENDS = re.compile(r"(?<=[.;!?])\s+|\n+")
 
@@ -34,23 +38,20 @@ class Hit:
 
 def normal(text: str) -> str:
     """`text` as it is compared: lower case, no accents, words with single blanks between them."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    return " ".join(_WORDS.findall(plain.casefold()))
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
+    return " ".join(_WORDS.findall(plain.translate(_PLAIN)))
 
 
 class TextIndex:
-    """Texts with their keys, made ready to be compared."""
+    """Texts with their keys, made ready to be compared; what is alike when compared is compared once."""
 
     def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
         """Take pairs of key and text; a text without a word is left out."""
-        self._keys: list[str] = []
-        self._texts: list[str] = []
-        self._normal: list[str] = []
+        self._entries: dict[str, list[tuple[str, str]]] = {}
         for key, text in entries:
             if compared := normal(text):
-                self._keys.append(key)
-                self._texts.append(text)
-                self._normal.append(compared)
+                self._entries.setdefault(compared, []).append((key, text))
+        self._normal = list(self._entries)
 
     @classmethod
     def of_lines(cls, texts: Iterable[tuple[str, Sequence[str]]]) -> "TextIndex":
@@ -79,14 +80,14 @@ class TextIndex:
             )
             candidates.extend((score, start + place) for _, score, place in found)
         candidates.sort(key=lambda candidate: (-candidate[0], candidate[1]))
-        ranked = sorted(
-            ((_score(wanted, self._normal[place]), place) for _, place in candidates[: limit * CANDIDATES]),
-            key=lambda candidate: (-candidate[0], candidate[1]),
-        )
+        ranked = [(_score(wanted, self._normal[place]), place) for _, place in candidates[: limit * CANDIDATES]]
+        ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
         best: dict[str, Hit] = {}
         for score, place in ranked:
-            if score >= least_score:
-                best.setdefault(self._keys[place], Hit(self._keys[place], score, self._texts[place]))
+            if score < least_score or len(best) >= limit:
+                break
+            for key, text in self._entries[self._normal[place]]:
+                best.setdefault(key, Hit(key, score, text))
         return list(islice(best.values(), limit))
 
 

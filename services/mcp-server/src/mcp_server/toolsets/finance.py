@@ -1,7 +1,7 @@
 """Finance's own tools: amounts converted by the rates data set, and what can be checked of an invoice."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import Field
@@ -44,7 +44,7 @@ class FinanceTools:
         prefix = view.department.tool_prefix
         found = []
         if "rates" in states and not view.hides(states["rates"].spec, RATE):
-            text = "Converts an amount between two currencies by the rates data set, rounded to cents."
+            text = "Converts an amount between two currencies by the rates data set, rounded to cents (half up)."
             found.append(Definition(tool(f"{prefix}convert_amount", text, Convert, CONVERSION), convert))
         if "vendors" in states:
             text = "Checks an invoice against its vendor's record: known, active, and in the agreed currency."
@@ -58,7 +58,7 @@ async def convert(call: Call) -> dict[str, Any]:
     source, target = arguments.from_currency.upper(), arguments.to_currency.upper()
     rates = loaded(call, "rates")
     try:
-        converted = (arguments.amount * rate(rates, source) / rate(rates, target)).quantize(CENT)
+        converted = (arguments.amount * rate(rates, source) / rate(rates, target)).quantize(CENT, ROUND_HALF_UP)
     except ArithmeticError as error:
         raise ToolError(f"the amount in {target} has too many digits to be exact to the cent") from error
     return {
@@ -95,9 +95,9 @@ async def check_invoice(call: Call) -> dict[str, Any]:
         _check("amount_positive", arguments.amount > 0, "an amount above zero"),
     ]
     if vendor is not None and "status" in vendor:
-        checks.append(_check("vendor_active", vendor["status"] == "active", "a vendor whose status is active"))
-    if vendor is not None and vendor.get("currency"):
-        agreed = str(vendor["currency"]).upper()
+        active = str(vendor["status"]).strip().casefold() == "active"
+        checks.append(_check("vendor_active", active, "a vendor whose status is active"))
+    if vendor is not None and (agreed := str(vendor.get("currency") or "").strip().upper()):
         checks.append(_check("currency_agreed", agreed == currency, f"an invoice in {agreed}"))
     return {"vendor_id": arguments.vendor_id, "ok": all(check["ok"] for check in checks), "checks": checks}
 

@@ -153,8 +153,9 @@ async def lookup(name: str, call: Call) -> dict[str, Any]:
     dataset = loaded(call, name)
     key, visible = dataset.spec.key, dataset.visible
     columns = visible if arguments.columns is None else list(dict.fromkeys(arguments.columns))
-    if unknown := next((column for column in columns if column not in visible and column != key), None):
-        raise ToolError(f"{name} has no column {unknown!r}; it has {', '.join([key, *visible])}")
+    if not {*visible, key}.issuperset(columns):
+        # The name that was asked for is not repeated: a restricted column is to look like one that does not exist.
+        raise ToolError(f"argument columns: {name} does not have all of them; it has {', '.join([key, *visible])}")
     return {
         "dataset": name,
         "key": key,

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from application.engine.delimited import enrich_delimited
+from application.engine.docx import enrich_docx
 from application.engine.errors import InputError
 from application.engine.files import CountingSink
 from application.engine.json_array import enrich_json_array
 from application.engine.json_lines import enrich_json_lines
 from application.engine.model import DEFAULT_LIMITS, ColumnMapping, Format, Limits, Lookup, Mapping, Progress, Source
 from application.engine.parquet import enrich_parquet
+from application.engine.pdf import enrich_pdf
 from application.engine.report import MappingReport, Report
 from application.engine.run import Run
 from application.engine.tally import Tally
+from application.engine.text_document import enrich_text
 from application.engine.xlsx import enrich_xlsx
 
 _FORMATS: dict[Format, Callable[[Run], None]] = {
@@ -25,6 +28,10 @@ _FORMATS: dict[Format, Callable[[Run], None]] = {
     Format.JSON_LINES: enrich_json_lines,
     Format.PARQUET: enrich_parquet,
     Format.XLSX: enrich_xlsx,
+    Format.TEXT: enrich_text,
+    Format.MARKDOWN: enrich_text,
+    Format.PDF: enrich_pdf,
+    Format.DOCX: enrich_docx,
 }
 
 

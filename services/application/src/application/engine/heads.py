@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from application.engine import delimited, json_array, json_lines, parquet, xlsx
+from application.engine import delimited, documents, json_array, json_lines, parquet, xlsx
 from application.engine.model import DatasetInfo, Format, Limits, Source
 from application.engine.table import Head
 
@@ -22,4 +22,5 @@ def read_head(source: Source, file_format: Format, datasets: Sequence[DatasetInf
             return parquet.read_head(source, limits, rows)
         case Format.XLSX:
             return xlsx.read_head(source, limits, rows)
-    raise NotImplementedError(file_format)
+        case Format.TEXT | Format.MARKDOWN | Format.PDF | Format.DOCX:
+            return documents.read_head(source, file_format, datasets, limits, rows)

@@ -58,7 +58,7 @@ def read_head(source: Source, limits: Limits, rows: int) -> Head:
     records: list[Object] = []
     seen = 0
     encoding = detect_encoding(source)
-    for data, line in _line_blocks(source, encoding, limits, min(limits.block, 1 << 18)):
+    for data, line in line_blocks(source, encoding, limits, min(limits.block, 1 << 18)):
         records.extend(record.value for record in _records(data, line, len(records) + 1))
         seen += len(data)
         if len(records) >= rows or (records and seen >= limits.block):
@@ -81,7 +81,7 @@ def enrich_json_lines(run: Run) -> None:
     check_mapping(columns, run.mapping)
     run.sink.write(encoding.bom)
     with run.joiner_for(render_members(b":")) as joiner:
-        for data, line in _line_blocks(run.source, encoding, run.limits, run.limits.block):
+        for data, line in line_blocks(run.source, encoding, run.limits, run.limits.block):
             records = list(_records(data, line, run.rows + 1))
             for record_number, record in enumerate(records, start=run.rows + 1):
                 if (name := collision(record.value, run.mapping)) is not None:
@@ -114,7 +114,7 @@ def _records(data: str, first_line: int, first_row: int) -> Iterator[_Record]:
             row += 1
 
 
-def _line_blocks(source: Source, encoding: Encoding, limits: Limits, piece: int) -> Iterator[tuple[str, int]]:
+def line_blocks(source: Source, encoding: Encoding, limits: Limits, piece: int) -> Iterator[tuple[str, int]]:
     """Whole lines, and the number of the first. Raises ``InputError`` for a line over the limit, without reading on."""
     held = b""
     line = 1

@@ -11,6 +11,7 @@ from application.engine.given import Choice, check_departments, given_mapping
 from application.engine.heads import read_head
 from application.engine.model import (
     DEFAULT_LIMITS,
+    DOCUMENT_COLUMN,
     ColumnMapping,
     DatasetInfo,
     Format,
@@ -83,12 +84,14 @@ def decide(proposal: MappingProposal) -> Mapping:
             expected=f"a mapping, such as {{{first.column!r}: [{first.candidates[0]!r}]}}",
         )
     if not proposal.mapping:
+        is_text = proposal.columns == (DOCUMENT_COLUMN,)
+        names = ", ".join(proposal.columns[:50])
         raise InputError(
             "nothing-to-enrich",
             "Nothing to look up was found",
-            "No column's name or values fit a data set that you may use. Columns: "
-            + ", ".join(proposal.columns[:50])
-            + ".",
+            "The text holds no identifier of a data set that you may use."
+            if is_text
+            else f"No column's name or values fit a data set that you may use. Columns: {names}.",
             field="mapping",
             expected="a mapping from a column to a data set",
         )
@@ -106,8 +109,8 @@ def _found_in_text(head: Head, datasets: Sequence[DatasetInfo], choice: Choice) 
     (column, values), *_ = _samples(head).items()
     found = []
     for dataset in datasets:
-        evidence = weigh("", [], dataset) if not values else _weigh_text(values, dataset)
-        if evidence.score:
+        evidence = _weigh_text(values, dataset)
+        if evidence.score and choice.of(dataset):
             found.append(ColumnMapping(column, dataset, choice.of(dataset), evidence.sentences, evidence.score))
     return tuple(found)
 

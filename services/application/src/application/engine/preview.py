@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from application.engine.heads import read_head
+from application.engine.identifiers import Finder
 from application.engine.join import Joiner, Rows, clean_keys
 from application.engine.mapping import SAMPLED_ROWS, propose_from_head
 from application.engine.model import (
@@ -68,8 +69,12 @@ def preview(
     proposal = propose_from_head(head, file_format, datasets, departments, given, columns)
     if not file_format.is_document:
         check_mapping(head.columns, proposal.mapping)
+    keys = _keys(head, proposal.mapping, is_document=file_format.is_document)
+    if file_format.is_document and proposal.mapping:
+        # An identifier of a data set that is not used is no row.
+        head, keys = _used(head, keys)
     shown = Head(head.columns, head.rows[:rows])
-    added, mappings = _enriched(shown, proposal.mapping, lookup, limits)
+    added, mappings = _enriched(shown, [column.slice(0, rows) for column in keys], proposal.mapping, lookup, limits)
     return Preview(
         columns=(*head.columns, *(name for entry in proposal.mapping for name in entry.added)),
         rows=tuple(
@@ -81,14 +86,29 @@ def preview(
     )
 
 
+def _keys(head: Head, mapping: Mapping, *, is_document: bool) -> list[pa.Array]:
+    """The keys of each mapping; an identifier in a text is one only of the data sets that it fits."""
+    finder = Finder([entry.dataset for entry in mapping]) if is_document else None
+    keys = []
+    for index, entry in enumerate(mapping):
+        place = head.columns.index(entry.column)
+        values = [row[place] for row in head.rows]
+        if finder is not None:
+            values = [value if value and index in finder.fits(value) else None for value in values]
+        keys.append(clean_keys(pa.array(values, pa.string())))
+    return keys
+
+
+def _used(head: Head, keys: Sequence[pa.Array]) -> tuple[Head, list[pa.Array]]:
+    rows = [index for index in range(len(head.rows)) if any(column[index].as_py() for column in keys)]
+    taken = [column.take(pa.array(rows, pa.int64())) for column in keys]
+    return Head(head.columns, tuple(head.rows[index] for index in rows)), taken
+
+
 def _enriched(
-    head: Head, mapping: Mapping, lookup: Lookup, limits: Limits
+    head: Head, keys: Sequence[pa.Array], mapping: Mapping, lookup: Lookup, limits: Limits
 ) -> tuple[list[list[list[Scalar]]], tuple[PreviewMapping, ...]]:
     """What is added to each row, for each mapping; and what became of its keys."""
-    keys = []
-    for entry in mapping:
-        place = head.columns.index(entry.column)
-        keys.append(clean_keys(pa.array([row[place] for row in head.rows], pa.string())))
     with Joiner(mapping, lookup, _render, limits) as joiner:
         added = (
             [

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class UnmatchedKey(BaseModel):
-    """A key that its data set does not have, and the row (page, for a PDF) where it was first seen."""
+    """A key that its data set does not have, and the row (or line, paragraph, page) where it was first seen."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,13 +74,16 @@ def _counts(mapping: MappingReport) -> list[tuple[str, str]]:
 def _summary(report: Report) -> list[tuple[str, str]]:
     return [
         ("Format", report.format),
-        ("Rows", f"{report.rows:,}"),
+        ("Identifiers" if report.format in _PLACES else "Rows", f"{report.rows:,}"),
         ("Duration", f"{report.duration_seconds:.1f} s"),
     ]
 
 
-def _where(key: UnmatchedKey) -> str:
-    return "" if key.row is None else f"row {key.row:,}"
+_PLACES = {"txt": "line", "md": "line", "docx": "paragraph", "pdf": "page"}
+
+
+def _where(key: UnmatchedKey, report: Report) -> str:
+    return "" if key.row is None else f"{_PLACES.get(report.format, 'row')} {key.row:,}"
 
 
 def render_text(report: Report, file_name: str) -> str:
@@ -93,7 +96,7 @@ def render_text(report: Report, file_name: str) -> str:
         lines += [f"  {name + ':':<16}{_printable(value)}" for name, value in _counts(mapping)]
         if mapping.unmatched_sample:
             lines.append("  Keys without a match, and where they were first seen:")
-            lines += [f"    {_printable(key.key)}  {_where(key)}".rstrip() for key in mapping.unmatched_sample]
+            lines += [f"    {_printable(key.key)}  {_where(key, report)}".rstrip() for key in mapping.unmatched_sample]
     if report.warnings:
         lines += ["", "Warnings:", *(f"  {_printable(warning)}" for warning in report.warnings)]
     return "\n".join(lines) + "\n"
@@ -117,13 +120,13 @@ def _table(rows: list[tuple[str, str]]) -> str:
     return f"<table>{cells}</table>"
 
 
-def _mapping_html(mapping: MappingReport) -> str:
+def _mapping_html(mapping: MappingReport, report: Report) -> str:
     parts = [f"<h2>{escape(mapping.column)} → {escape(mapping.dataset)}</h2>"]
     if mapping.evidence:
         parts.append("<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in mapping.evidence) + "</ul>")
     parts.append(_table(_counts(mapping)))
     if mapping.unmatched_sample:
-        keys = [(key.key, _where(key)) for key in mapping.unmatched_sample]
+        keys = [(key.key, _where(key, report)) for key in mapping.unmatched_sample]
         parts.append(
             "<details><summary>Keys without a match, and where they were first seen</summary>"
             + _table(keys)
@@ -139,7 +142,7 @@ def render_html(report: Report, file_name: str) -> str:
         warnings = (
             "<h2>Warnings</h2><ul>" + "".join(f"<li>{escape(warning)}</li>" for warning in report.warnings) + "</ul>"
         )
-    body = _table(_summary(report)) + "".join(_mapping_html(mapping) for mapping in report.mappings) + warnings
+    body = _table(_summary(report)) + "".join(_mapping_html(mapping, report) for mapping in report.mappings) + warnings
     title = f"Enrichment report: {escape(file_name)}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

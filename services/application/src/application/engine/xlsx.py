@@ -13,10 +13,11 @@ from application.engine.cells import harmless
 from application.engine.errors import InputError
 from application.engine.join import Joiner, Rows, clean_keys
 from application.engine.model import ColumnMapping, Limits, Mapping, Scalar, Source
+from application.engine.office_package import readable
 from application.engine.office_xml import xml_text
 from application.engine.run import Run
 from application.engine.table import Head, check_columns, check_mapping, empty_file, no_rows
-from application.engine.xlsx_book import Book, SharedTexts, Sheet, readable
+from application.engine.xlsx_book import Book, SharedTexts, Sheet
 from application.engine.xlsx_sheet import MAX_COLUMNS, Row, SheetReader, column_letters
 
 _MAX_TEXT = 32_767

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from xml.parsers.expat import ExpatError
 
 from application.engine.archive import Archive
-from application.engine.office_xml import Attributes, UnsafeXml, elements, local, new_parser, parse
+from application.engine.office_package import main_part, readable, relations_of
+from application.engine.office_xml import Attributes, elements, local, new_parser, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +18,13 @@ class Sheet:
     part: str
 
 
-@contextmanager
-def readable(archive: Archive, part: str) -> Iterator[None]:
-    """Makes an ``InputError`` of XML that cannot be read."""
-    try:
-        yield
-    except (ExpatError, UnsafeXml) as error:
-        raise archive.corrupt(f"{part}: {error}") from None
-    except (ValueError, IndexError, KeyError):
-        raise archive.corrupt(f"{part} is not written as it has to be") from None
-
-
 class Book:
     """A workbook's sheets in order, and its shared texts."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        root = self._relations("_rels/.rels", "")
-        workbook = next((target for kind, target in root.values() if kind == "officeDocument"), "xl/workbook.xml")
-        folder, name = posixpath.split(workbook)
-        relations = self._relations(f"{folder}/_rels/{name}.rels", folder)
+        workbook = main_part(archive, "xl/workbook.xml")
+        relations = relations_of(archive, workbook)
         with readable(archive, workbook):
             found = [attributes for kind, attributes in elements(archive.chunks(workbook)) if kind == "sheet"]
         self.sheets = [
@@ -60,24 +44,6 @@ class Book:
             with readable(self._archive, self._texts):
                 texts.load(self._archive, self._texts)
         return texts
-
-    def _relations(self, part: str, folder: str) -> dict[str, tuple[str, str]]:
-        """Kind and target part of each relationship."""
-        with readable(self._archive, part):
-            found = [attributes for kind, attributes in elements(self._archive.chunks(part)) if kind == "Relationship"]
-        return {
-            attributes["Id"]: (
-                posixpath.basename(attributes.get("Type", "")),
-                _resolve(folder, attributes.get("Target", "")),
-            )
-            for attributes in found
-            if "Id" in attributes
-        }
-
-
-def _resolve(folder: str, target: str) -> str:
-    path = target.removeprefix("/") if target.startswith("/") else posixpath.join(folder, target)
-    return posixpath.normpath(path)
 
 
 class SharedTexts:

@@ -1,0 +1,110 @@
+"""Finds identifiers in running text: whole words, or words joined by signs, that fit a data set's pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from application.engine.evidence import compile_pattern
+from application.engine.model import DatasetInfo
+
+# Scripts that are written without spaces do not belong to an identifier that stands beside them.
+_WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_SPACE = re.compile(r"\s")
+_MAX_WORDS = 8
+_MAX_LENGTH = 200
+_MAX_ADDRESS = 2048
+# What joins words so that a part of them is not an identifier: V-00001-2, file_V-00001, V-00001.pdf, x@V-00001.
+_TIGHT = "-_.@"
+_DASHES = "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_AS_TYPED = str.maketrans({**dict.fromkeys(_DASHES, "-"), **dict.fromkeys(_INVISIBLE, None)})
+_CLOSING = ".,;:!?)]}>'\"*_"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An identifier: ``key`` as it is looked up, its place, where a note about it goes, which data sets it fits."""
+
+    key: str
+    start: int
+    end: int
+    after: int
+    fits: tuple[int, ...]
+
+
+class Finder:
+    """Finds keys of ``datasets``; the numbers in ``Found.fits`` are places in it."""
+
+    def __init__(self, datasets: Sequence[DatasetInfo]) -> None:
+        patterns = [compile_pattern(dataset) for dataset in datasets]
+
+        @lru_cache(maxsize=1 << 16)
+        def fits(text: str) -> tuple[int, ...]:
+            has_digit = any(char.isdecimal() for char in text)
+            return tuple(
+                index
+                for index, pattern in enumerate(patterns)
+                if (pattern.fullmatch(text) is not None if pattern is not None else has_digit and len(text) >= 3)
+            )
+
+        self._fits = fits
+
+    def fits(self, key: str) -> tuple[int, ...]:
+        """The data sets whose pattern a key fits."""
+        return self._fits(key)
+
+    def find(self, text: str) -> Iterator[Found]:
+        """The identifiers in ``text`` in order, the longest that fits at each place; they do not overlap."""
+        for chain in _chains(text):
+            first = 0
+            while first < len(chain):
+                last, found = self._longest(text, chain, first)
+                if found is not None:
+                    yield found
+                first = last + 1
+
+    def _longest(self, text: str, chain: list[tuple[int, int]], first: int) -> tuple[int, Found | None]:
+        """The longest identifier that starts with word ``first``, and the word that it ends with."""
+        start = chain[first][0]
+        for last in range(min(len(chain), first + _MAX_WORDS) - 1, first - 1, -1):
+            end = chain[last][1]
+            if end - start > _MAX_LENGTH:
+                continue
+            key = text[start:end].translate(_AS_TYPED)
+            if (fits := self._fits(key)) and _stands_alone(text, start, end):
+                return last, Found(key, start, end, _note_place(text, start, end), fits)
+        return first, None
+
+
+def _chains(text: str) -> Iterator[list[tuple[int, int]]]:
+    """Places of words that are joined by one or two signs and no space."""
+    chain: list[tuple[int, int]] = []
+    for match in _WORD.finditer(text):
+        start, end = match.span()
+        if chain and (start - chain[-1][1] > 2 or _SPACE.search(text, chain[-1][1], start)):
+            yield chain
+            chain = []
+        chain.append((start, end))
+    if chain:
+        yield chain
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    joined_before = start > 1 and text[start - 1].translate(_AS_TYPED) in _TIGHT and text[start - 2].isalnum()
+    joined_after = end + 1 < len(text) and text[end].translate(_AS_TYPED) in _TIGHT and text[end + 1].isalnum()
+    return not joined_before and not joined_after
+
+
+def _note_place(text: str, start: int, end: int) -> int:
+    """Right after the identifier; after the whole of a web address that it is part of, which a note would break."""
+    begin = start
+    while begin > 0 and start - begin < _MAX_ADDRESS and not text[begin - 1].isspace():
+        begin -= 1
+    if "://" not in text[begin:start] and not text.startswith("www.", begin):
+        return end
+    space = _SPACE.search(text, end)
+    run = text[end : space.start() if space else len(text)]
+    return end + len(run.rstrip(_CLOSING))

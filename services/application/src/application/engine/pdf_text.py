@@ -1,0 +1,138 @@
+"""Reads the text of PDF pages with PDFium, and where on a page a part of it stands."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from application.engine.errors import InputError
+from application.engine.files import SourceFile
+from application.engine.identifiers import Finder, Found
+from application.engine.model import Limits, Source
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right and top in points, in the page's own space."""
+
+# PDFium is not safe to use from two threads at once, even with two documents.
+_LOCK = threading.Lock()
+_HYPHENS = {0x02, 0xFFFE}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An identifier, its page from 0, and the boxes around it, one for each line that it takes."""
+
+    found: Found
+    page: int
+    boxes: tuple[Box, ...]
+
+
+def find_places(source: Source, finder: Finder, limits: Limits) -> Iterator[list[Place]]:
+    """The identifiers of each page. Raises ``InputError``."""
+    document = _opened(source, limits)
+    try:
+        length = 0
+        for number in range(len(document)):
+            with _LOCK:
+                text, places = _of_page(document, number, finder, limits)
+            length += len(text)
+            if length > limits.document_text:
+                raise _too_much(f"more than {limits.document_text / 1_000_000:.0f} million characters of text", limits)
+            yield places
+        if not length:
+            raise InputError(
+                "nothing-to-enrich",
+                "The PDF has no text",
+                "No page of the PDF has text: its pages may be pictures, as a scanner makes them.",
+                expected="a PDF whose text can be selected; run text recognition on a scan first",
+            )
+    finally:
+        with _LOCK:
+            document.close()
+
+
+def _opened(source: Source, limits: Limits) -> pypdfium2.PdfDocument:
+    if source.size > limits.unpacked:
+        raise _too_much(f"more than {limits.unpacked >> 20} MB", limits)
+    try:
+        with _LOCK:
+            document = pypdfium2.PdfDocument(io.BufferedReader(SourceFile(source), 1 << 20), autoclose=True)
+            encrypted = pdfium.FPDF_GetSecurityHandlerRevision(document) != -1
+            pages = len(document)
+            if encrypted or not 0 < pages <= limits.pages:
+                document.close()
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == pdfium.FPDF_ERR_PASSWORD:
+            raise encrypted_pdf() from None
+        raise corrupt_pdf() from None
+    if encrypted:
+        raise encrypted_pdf()
+    if pages > limits.pages:
+        raise _too_much(f"{pages:,} pages", limits)
+    if not pages:
+        raise corrupt_pdf()
+    return document
+
+
+def _of_page(document: pypdfium2.PdfDocument, number: int, finder: Finder, limits: Limits) -> tuple[str, list[Place]]:
+    try:
+        page = document[number]
+        text_page = page.get_textpage()
+    except pypdfium2.PdfiumError:
+        raise corrupt_pdf(number + 1) from None
+    try:
+        count = min(text_page.count_chars(), limits.document_text + 1)
+        text = "".join(_character(pdfium.FPDFText_GetUnicode(text_page, index)) for index in range(count))
+        places = []
+        for found in finder.find(text):
+            lines = text_page.count_rects(found.start, found.end - found.start)
+            boxes = tuple(text_page.get_rect(line) for line in range(lines))
+            if boxes:
+                places.append(Place(found, number, boxes))
+        return text, places
+    finally:
+        text_page.close()
+        page.close()
+
+
+def _character(code: int) -> str:
+    """A character of a page: a hyphen at the end of a line is one, what has no meaning is a space."""
+    if code in _HYPHENS:
+        return "-"
+    return " " if code == 0 or 0xD800 <= code < 0xE000 else chr(code)
+
+
+def encrypted_pdf() -> InputError:
+    """A PDF that is protected against reading or changes."""
+    return InputError(
+        "encrypted-file",
+        "The file is encrypted",
+        "The PDF is protected by a password, or against changes.",
+        expected="a PDF without protection",
+    )
+
+
+def corrupt_pdf(page: int | None = None) -> InputError:
+    """A PDF that cannot be read."""
+    where = "" if page is None else f" at page {page:,}"
+    return InputError(
+        "corrupt-file",
+        "The file is damaged",
+        f"The PDF cannot be read{where}: it is damaged or cut off.",
+        row=page,
+        expected="a whole PDF; open it and save or print it to PDF again",
+    )
+
+
+def _too_much(what: str, limits: Limits) -> InputError:
+    return InputError(
+        "file-too-large",
+        "The file is too large",
+        f"The PDF has {what}.",
+        expected=f"at most {limits.pages:,} pages and {limits.unpacked >> 20} MB; split it",
+    )

@@ -141,6 +141,7 @@ class Gateway:
     def __init__(self, folder: Path, application_url: str = "http://127.0.0.1:9", **settings: Any) -> None:
         self.folder = folder
         self.limit = Limit()
+        self.origins = {APP_URL}
         self.tokens = Tokens()
         self.audit: list[tuple[str, str | None, str, str]] = []
         directory = DepartmentDirectory(folder)
@@ -153,7 +154,7 @@ class Gateway:
             audit=self._record,
             application_url=application_url,
             public_api_url=API_URL,
-            origins=frozenset({APP_URL}),
+            origins=self.origins,
             scope="openid",
         )
         self.served = Served(with_lifespan(self.face, lambda: directory, lambda: self.face))

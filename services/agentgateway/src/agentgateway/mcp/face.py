@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import AsyncExitStack
 from functools import lru_cache
 from types import TracebackType
@@ -80,7 +80,7 @@ class McpFace:
         audit: Audit,
         application_url: str,
         public_api_url: str,
-        origins: frozenset[str],
+        origins: Container[str],
         scope: str,
     ) -> None:
         """Nothing is opened yet.

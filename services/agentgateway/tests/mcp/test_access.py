@@ -96,6 +96,9 @@ async def test_a_department_that_knows_better_makes_its_caller_see_nothing(tmp_p
         unknown = await front.post("alice", "tools/call", {"name": "nobody_x", "arguments": {}})
         assert withdrawn.json()["error"]["message"].replace("finance", "nobody") == unknown.json()["error"]["message"]
         assert withdrawn.status_code == unknown.status_code
+        listed = (await front.post("alice", "tools/list")).json()["result"]
+        assert not [tool for tool in listed["tools"] if not tool["name"].startswith("files_")]
+        assert "unavailableDepartments" not in str(listed)
         there = await front.post("alice", "tools/list", path="/mcp/finance")
         nowhere = await front.post("alice", "tools/list", path="/mcp/nowhere")
     assert there.status_code == nowhere.status_code == 404

@@ -72,6 +72,13 @@ async def test_rubbish(tmp_path: Path, app: ASGIApp, why: str | None) -> None:
     assert front.audit == [("alice", "finance", "finance_lookup_items", "fault")]
 
 
+async def test_a_department_that_is_not_ready_says_so_itself(tmp_path: Path) -> None:
+    with Served(answering(503, b"{}")) as served, gateway(tmp_path, {"finance": f"{served.url}/mcp"}) as front:
+        response = await call(front)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert response.json()["error"]["message"] == "Department 'finance' is unavailable. Try again in 5 s."
+
+
 async def test_an_answer_that_is_too_large(tmp_path: Path) -> None:
     finance = Department("finance").served()
     with finance as served, gateway(tmp_path, {"finance": f"{served.url}/mcp"}, mcp_response_limit=2000) as front:

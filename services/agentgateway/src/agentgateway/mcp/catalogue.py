@@ -24,6 +24,7 @@ from common.departments import Department
 
 log = structlog.get_logger()
 
+FORBIDDEN = 403
 MOST_PAGES = 50
 SHORTEST_WAIT = 0.001
 REMEMBERED_LISTS = 4096
@@ -170,6 +171,9 @@ class Catalogue:
             "mcp-method": kind.method,
         }
         async with backend.post(reach, body, headers, max(seconds, SHORTEST_WAIT)) as response:
+            if response.status == FORBIDDEN:
+                # The department knows of a change before the gateway's directory does.
+                return {kind.member: []}
             try:
                 document = orjson.loads(await backend.read(response))
             except orjson.JSONDecodeError:

@@ -8,7 +8,7 @@ import structlog
 
 from agentgateway.mcp.backends import Backend
 from agentgateway.mcp.client import Client, ClientConnected
-from agentgateway.mcp.errors import RpcError, faulty
+from agentgateway.mcp.errors import RpcError, faulty, unavailable
 from agentgateway.mcp.message import Message
 from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.sse import EventSplitter, event_of, is_response, outcome_of, response_in
@@ -19,6 +19,8 @@ FORWARDED = ("mcp-protocol-version", "mcp-method", "mcp-name")
 PARAMETER_PREFIX = "mcp-param-"
 RELAYED_STATUSES = frozenset({200, 400, 404})
 FORBIDDEN = 403
+NOT_SERVED = 503
+USUAL_WAIT_SECONDS = 5
 STREAM_HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -32,6 +34,12 @@ def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     forwarded["accept"] = "application/json, text/event-stream"
     forwarded.update((name, value) for name, value in headers.items() if name.startswith(PARAMETER_PREFIX))
     return forwarded
+
+
+def retry_after(response: aiohttp.ClientResponse) -> int:
+    """Seconds that the department wants to be left alone."""
+    value = response.headers.get("retry-after", "")
+    return int(value) if value.isdecimal() else USUAL_WAIT_SECONDS
 
 
 class AccessWithdrawn(Exception):
@@ -78,6 +86,8 @@ class Relay:
         name = self._backend.name
         if response.status == FORBIDDEN:
             raise AccessWithdrawn
+        if response.status == NOT_SERVED:
+            raise unavailable(name, retry_after(response))
         if response.status not in RELAYED_STATUSES:
             log.warning("department.refused", department=name, status=response.status)
             raise faulty(name, f"it answered HTTP {response.status}")

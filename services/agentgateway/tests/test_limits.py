@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from services.agentgateway.tests.test_rest import authorization, last, until
-from services.agentgateway.tests.world import World, running_gateway
+from services.agentgateway.tests.world import World, authorization, last, running_gateway, until
 
 from agentgateway.rate_limit import RateLimiter
 from common.caller import Caller
@@ -75,6 +74,18 @@ async def test_what_is_not_http_is_400(gateway: str) -> None:
     async with connection(gateway) as (reader, writer):
         writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not http\r\n\r\n")
         assert (await rest_of(reader)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_body_that_is_not_chunked_as_it_says_is_400_and_no_upload(world: World, gateway: str) -> None:
+    bearer = authorization(world)["authorization"]
+    head = f"POST /api/files HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ntransfer-encoding: chunked\r\n\r\n"
+    before = len(world.application.seen)
+    async with connection(gateway) as (reader, writer):
+        writer.write(head.encode() + b"5\r\nhello\r\n")
+        await until(lambda: len(world.application.seen) > before and last(world.application).body_bytes)
+        writer.write(b"not a chunk" * 10_000)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+        await until(lambda: last(world.application).outcome == "broken")
 
 
 async def test_a_client_that_does_not_finish_its_head_is_not_waited_for(world: World) -> None:

@@ -12,8 +12,7 @@ import psutil
 import pytest
 from aiohttp import web
 from services.agentgateway.tests.fakes import CHUNK, FakeApplication
-from services.agentgateway.tests.test_rest import authorization, until
-from services.agentgateway.tests.world import World, gateway_process, listening_socket
+from services.agentgateway.tests.world import World, authorization, gateway_process, listening_socket, until
 
 pytestmark = pytest.mark.slow
 

@@ -1,13 +1,12 @@
 """The REST face forwards the contract's paths to the application, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
-from services.agentgateway.tests.fakes import FakeApplication, Seen
-from services.agentgateway.tests.world import World, running_gateway
+from services.agentgateway.tests.world import World, authorization, last, running_gateway, until
 from yarl import URL
 
 from agentgateway.paths import route_of
@@ -51,20 +50,6 @@ UNREACHABLE = [
     "/gateway/healthz",
     "//api/jobs",
 ]
-
-
-def authorization(world: World, **claims: Any) -> dict[str, str]:
-    return {"authorization": f"Bearer {world.pool.token(None, **claims)}"}
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
-def last(application: FakeApplication) -> Seen:
-    return application.seen[-1]
 
 
 @pytest.mark.parametrize(("method", "target"), REACHABLE)

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ import aiohttp
 import boto3
 import orjson
 import uvicorn
+from aiohttp import web
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
-from services.agentgateway.tests.fakes import FakeApplication, Sts, UserPool, serving
+from services.agentgateway.tests.fakes import FakeApplication, Seen, Sts, UserPool, serving
 from services.common.tests.api_server import ISSUER, ApiServer
 
 from agentgateway.main import create_server
@@ -98,6 +99,20 @@ def _read(variables: dict[str, str]) -> dict[str, Any]:
         structured = value.startswith(("[", "{")) and name not in texts
         found[name.lower()] = orjson.loads(value) if structured else value
     return found
+
+
+def authorization(world: World, **claims: Any) -> dict[str, str]:
+    return {"authorization": f"Bearer {world.pool.token(None, **claims)}"}
+
+
+def last(application: FakeApplication) -> Seen:
+    return application.seen[-1]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 def listening_socket() -> socket.socket:
@@ -216,9 +231,7 @@ async def build_world(folder: Path) -> AsyncIterator[World]:
         yield World(pool, pool_url, cluster, application, application_url, sts, sts_url, aws_url, key_id, folder)
 
 
-def cluster_app(cluster: ApiServer) -> Any:
-    from aiohttp import web
-
+def cluster_app(cluster: ApiServer) -> web.Application:
     app = web.Application()
     app.router.add_get("/openid/v1/jwks", cluster.jwks)
     app.router.add_post("/api/v1/namespaces/file-processing/serviceaccounts/{name}/token", cluster.token)

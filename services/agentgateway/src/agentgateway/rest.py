@@ -1,5 +1,6 @@
 """The REST face: `/api/…` for programs and `/gateway/api/…` for the browser, both forwarded to the application."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -99,7 +100,7 @@ class RestFace:
             log.exception("rest.failed", method=scope["method"], exc_info=error)
             problem = internal_error()
         if transfer.started:
-            abort(scope)
+            await abort(scope)
         else:
             await problem_response(problem)(scope, receive, send)
 
@@ -157,8 +158,10 @@ def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-def abort(scope: Scope) -> None:
+async def abort(scope: Scope) -> None:
     """Close the connection of a response that cannot be completed."""
     extensions: dict[str, Any] = scope.get("extensions") or {}
     if ABORT in extensions:
         extensions[ABORT]()
+        # One turn of the loop, in which the server notices: else it would report an incomplete response as our fault.
+        await asyncio.sleep(0)

@@ -17,7 +17,6 @@ LINGER_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
 """Above the 60 s after which a load balancer closes an idle connection, so that it never sends into a closed one."""
 
-
 SECURITY_HEADERS = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
@@ -69,6 +68,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._refused = False
+        self._oversized = False
         self._received = 0
         self._timer: asyncio.TimerHandle | None = None
         self._start_timer()
@@ -109,6 +109,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._received > self.max_head_bytes:
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if size > self.max_head_bytes:
+                self._oversized = True
                 raise HeadTooLarge
         self._in_head = False
         self._in_body = True
@@ -129,7 +130,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or too large."""
-        if self._received > self.max_head_bytes:
+        if self._oversized:
             self._refuse()
         else:
             self._refused = True

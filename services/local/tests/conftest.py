@@ -4,19 +4,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import boto3
+import httpx2
 import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+from services.local.tests.stub_gateway import StubGateway
 
 from local import data, names
 
 ROOT = Path(__file__).parents[3]
-APP_URL = "http://127.0.0.1:8700"
 
 
 def free_port() -> int:
@@ -55,14 +58,19 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def aws(data_dir: Path) -> Iterator[Aws]:
+def app_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def aws(data_dir: Path, app_port: int) -> Iterator[Aws]:
     """The stand-in for AWS, as its own process, seeded."""
     port = free_port()
     environment = os.environ | {
         "AWS_PORT": str(port),
         "DEPARTMENTS_DIR": str(ROOT / "base" / "departments"),
         "DATA_DIR": str(data_dir),
-        "APP_URL": APP_URL,
+        "APP_URL": f"http://127.0.0.1:{app_port}",
     }
     with subprocess.Popen([sys.executable, "-m", "local.aws"], env=environment) as process:
         try:
@@ -71,3 +79,43 @@ def aws(data_dir: Path) -> Iterator[Aws]:
             yield Aws(url, process)
         finally:
             process.kill()
+
+
+@dataclass(frozen=True)
+class Edge:
+    app: str
+    api: str
+    login: str
+    process: "subprocess.Popen[bytes]"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def gateway() -> AsyncIterator[StubGateway]:
+    stub = StubGateway()
+    async with TestServer(stub.app()) as server:
+        stub.url = str(server.make_url("")).rstrip("/")
+        yield stub
+
+
+@pytest.fixture(scope="session")
+def edge(aws: Aws, gateway: StubGateway, app_port: int) -> Iterator[Edge]:
+    """The edge, as its own process, before a stub of the gateway."""
+    ports = {"APP_PORT": app_port, "API_PORT": free_port(), "LOGIN_PORT": free_port()}
+    environment = os.environ | {name: str(port) for name, port in ports.items()}
+    environment |= {"GATEWAY_URL": gateway.url, "AWS_URL": aws.url}
+    with subprocess.Popen([sys.executable, "-m", "local.edge"], env=environment) as process:
+        try:
+            app, api, login = (f"http://127.0.0.1:{port}" for port in ports.values())
+            wait_until_ready(f"{login}/readyz", process)
+            yield Edge(app, api, login, process)
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser() -> AsyncIterator[httpx2.AsyncClient]:
+    """Keeps cookies, and follows no redirect by itself."""
+    async with httpx2.AsyncClient(timeout=30) as client:
+        yield client

@@ -105,6 +105,7 @@ def _people(cognito: Any, departments: list[Department], app_url: str) -> None:
         "AccessTokenValidity": 1,
         "TokenValidityUnits": {"AccessToken": "hours"},
         "PreventUserExistenceErrors": "ENABLED",
+        "ReadAttributes": ["email", "email_verified"],
     }
     cognito.create_user_pool_client(
         UserPoolId=POOL,

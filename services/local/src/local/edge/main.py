@@ -1,11 +1,13 @@
 """Assembles the edge and runs it: three ports of one process."""
 
 import asyncio
+import logging
 import signal
 from typing import Any
 
 import uvloop
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from common.settings import load_settings
 from local.addresses import HOST
@@ -105,6 +107,12 @@ async def _listen(app: web.Application, port: int) -> web.AppRunner:
     return runner
 
 
+def is_worth_logging(record: logging.LogRecord) -> bool:
+    """Whether a record is of our own failure; that of a request that is no HTTP has headers of it, and so secrets."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
+
+
 def main() -> None:
     """Serve until the process is told to stop."""
+    logging.getLogger("aiohttp.server").addFilter(is_worth_logging)
     uvloop.run(serve(load_settings(EdgeSettings)))

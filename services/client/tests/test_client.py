@@ -188,6 +188,18 @@ def test_without_streams_the_job_is_asked_for(
     assert len(service.asked("GET", "/api/jobs/.*/events")) == 3
 
 
+def test_a_job_is_not_given_up_while_the_service_restarts(
+    client: Client, service: FakeService, invoices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fileproc.events._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("fileproc.events._RECONNECT_SECONDS", 0.01)
+    service.streams = [[1, None], [2]]
+    job_id = submit(client, invoices)
+    service.fail("GET", "/api/jobs/.*/events", at_once(502), skip=1)
+    service.fail("GET", f"/api/jobs/{job_id}", *[at_once(502)] * QUICK.attempts, skip=1)
+    assert [job.progress.rows for job in client.events(job_id)] == [0, 1, 2, 3000]
+
+
 def test_a_failed_job_says_why_and_what_to_do(client: Client, service: FakeService, invoices: Path) -> None:
     error = {"type": "urn:fileproc:problem:department-unavailable", "title": "x", "detail": "Finance does not answer."}
     service.outcome = {"status": "failed", "retryable": True, "error": {**error, "row": 17}}

@@ -171,7 +171,7 @@ def test_a_service_that_stays_away_is_6(command: Command, service: FakeService) 
     service.fail("GET", "/api/departments", *[at_once(503)] * 10)
     done = command("departments")
     assert done.exit_code == 6
-    assert done.stderr.count("Trying again") == 4
+    assert done.stderr.count("Trying again") == 5
 
 
 def test_a_disk_that_does_not_take_it_is_1(command: Command, invoices: Path) -> None:
@@ -232,8 +232,10 @@ def test_cancel_stops_a_job_and_says_if_it_was_too_late(
     command: Command, service: FakeService, invoices: Path, out: Path
 ) -> None:
     service.outcome = {"status": "queued"}
-    service.fail("GET", "/api/jobs/job-1", *[at_once(503)] * 5)
-    assert command("enrich", invoices, "-o", out).exit_code == 6
+    service.fail("GET", "/api/jobs/job-1", *[at_once(503)] * 6)
+    left = command("enrich", invoices, "-o", out, "--json")
+    assert left.exit_code == 6
+    assert json.loads(left.stdout)["error"]["job"] == "job-1"
     assert json.loads(command("cancel", "job-1", "--json").stdout)["status"] == "cancelled"
     assert command("cancel", "job-1").exit_code == 4
 

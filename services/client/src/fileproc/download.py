@@ -44,6 +44,10 @@ def stream(api: Transport, path: str) -> Iterator[bytes]:
                         yield fresh
         except httpx2.TransportError as error:
             failure = unreachable(error)
+        except Unavailable as error:
+            if not received:
+                raise
+            failure = error
         if received == total or (failure is None and total is None):
             return
         fruitless = fruitless + 1 if received == before else 0

@@ -117,28 +117,31 @@ class OutputExists(FileprocError):
 def sentence(problem: Mapping[str, Any]) -> str:
     """A problem in one sentence: what is wrong, where, and what would be right.
 
-    The place and the expectation are added only where `detail` does not name them itself.
+    The place and the expectation are added only where `detail` does not name them itself. The field of the request is
+    left out: people wrote no request.
     """
     detail = str(problem.get("detail") or problem.get("title") or "The request was refused").strip()
     places = [
         f"{name} {problem[name]!r}" if isinstance(problem[name], str) else f"{name} {problem[name]}"
-        for name in ("row", "line", "column", "field")
+        for name in ("row", "line", "column")
         if problem.get(name) is not None and not _names(detail, problem[name])
     ]
-    text = f"{', '.join(places)}: {detail}" if places else detail
-    text = text[:1].upper() + text[1:]
+    where = ", ".join(places)
+    text = f"{where[0].upper()}{where[1:]}: {detail}" if where else detail
+    text = _ended(text)
     expected = problem.get("expected")
-    if expected and not _names(detail, expected):
-        text = f"{text.rstrip('.')}. Expected: {_listed(expected)}"
+    listed = ", ".join(map(str, expected)) if isinstance(expected, list) else str(expected or "")
+    if listed and not _names(detail, listed.removeprefix("one of: ")):
+        text = f"{text} Expected: {_ended(listed)}"
+    return text
+
+
+def _ended(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _names(detail: str, value: object) -> bool:
-    return re.search(rf"(?<!\w){re.escape(_listed(value))}(?!\w)", detail) is not None
-
-
-def _listed(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", detail) is not None
 
 
 def from_problem(status: int, problem: Mapping[str, Any]) -> FileprocError:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.text import Text
 
 from fileproc.client import Client
-from fileproc.errors import FileprocError, JobFailed, OutputExists, UnclearMapping
+from fileproc.errors import FileprocError, OutputExists, UnclearMapping
 from fileproc.login.session import Session
 from fileproc.login.store import LoginStore
+from fileproc.models import Question
 
 _WIDE = 100_000  # no terminal, so no line to break
 
@@ -88,17 +89,22 @@ class Interface:
             text += " Set FILEPROC_TOKEN to a new token." if self.token else " Log in: fileproc login"
         if isinstance(error, OutputExists):
             text += " With --force it is overwritten."
-        self.complain(text)
-        if isinstance(error, UnclearMapping):
-            for question in error.questions:
-                self.err.print(clean(f"  {question.column}: {question.detail}"), markup=False, soft_wrap=True)
-                for candidate in question.candidates:
-                    self.err.print(
-                        clean(f"    --map '{question.column}={candidate}'"), style="cyan", markup=False, soft_wrap=True
-                    )
+        if isinstance(error, UnclearMapping) and error.questions:
+            self._ask(error.questions)
+        else:
+            self.complain(text)
         if self.json:
-            job = {"job": error.job.id} if isinstance(error, JobFailed) else {}
-            self.emit({"error": {"title": type(error).__name__, **error.problem, **job, "detail": text}})
+            self.emit({"error": {"title": type(error).__name__, **error.problem, "detail": text}})
+
+    def _ask(self, questions: Sequence[Question]) -> None:
+        self.complain("It is not clear which columns are keys. Say it, for those that are:")
+        for question in questions:
+            self._explain(f"  {question.detail}")
+            for candidate in question.candidates:
+                self._explain(f"    --map '{question.column}={candidate}'", "cyan")
+
+    def _explain(self, text: str, style: str = "") -> None:
+        self.err.print(clean(text), style=style, markup=False, soft_wrap=True)
 
     def complain(self, text: str) -> None:
         """One line that says what went wrong."""

@@ -37,7 +37,7 @@ def show_departments(out: Console, departments: Sequence[Department]) -> None:
                 clean(dataset.key),
                 clean(", ".join(dataset.aliases)),
                 "" if dataset.rows is None else f"{dataset.rows:,}",
-                clean(", ".join(column.name for column in dataset.columns)),
+                clean(", ".join(column.name for column in dataset.columns if column.name != dataset.key)),
             )
         if department.datasets:
             out.print(table)

@@ -38,7 +38,7 @@ class Retry:
         statuses: Answers after which a request that is harmless to repeat is sent again.
     """
 
-    attempts: int = 5
+    attempts: int = 6
     first_delay: float = 0.4
     longest_delay: float = 20.0
     statuses: frozenset[int] = frozenset({429, 502, 503, 504})

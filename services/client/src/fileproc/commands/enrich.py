@@ -14,7 +14,7 @@ from fileproc import options, tables
 from fileproc.client import Client
 from fileproc.commands.jobs import cancelled
 from fileproc.commands.reports import report_form
-from fileproc.errors import FileprocError
+from fileproc.errors import FileprocError, Unavailable
 from fileproc.interface import Interface, interface
 from fileproc.models import File, Job, Report
 from fileproc.output import Target
@@ -137,9 +137,15 @@ def _deliver(
     ui: Interface, client: Client, job: Job, target: Target, report_target: Target | None, *, cancel: bool = True
 ) -> None:
     """Wait for a job, and write what it made."""
-    with _cancelled_by_ctrl_c(ui, client, job) if cancel else nullcontext(), enrichment(ui, job.file.name) as show:
-        job = client.wait(job.id, show)
-    size = target.fetch(ui, client, job)
+    try:
+        with _cancelled_by_ctrl_c(ui, client, job) if cancel else nullcontext(), enrichment(ui, job.file.name) as show:
+            job = client.wait(job.id, show)
+        size = target.fetch(ui, client, job)
+    except FileprocError as error:
+        error.problem["job"] = job.id
+        if isinstance(error, Unavailable):
+            ui.say(f"Job {job.id} goes on without this command. Its result, later: fileproc result {job.id} -o OUT")
+        raise
     if report_target is not None:
         report_target.write_text(client.rendered_report(job.id, report_form(report_target.path)))
     found = client.report(job.id)

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from fileproc.errors import Refused
+from fileproc.errors import InvalidRequest, Refused
 from fileproc.login import aws
 from fileproc.login.discovery import AuthorizationServer, discover
 from fileproc.login.store import Login
@@ -28,8 +28,11 @@ def log_in(http: Transport, server: AuthorizationServer, url: str) -> Login:
         Refused: There are no credentials, or their role has no access.
     """
     signed = presign(_credentials(), aws.region(server), url)
-    # Each signature is good for one exchange, so the same one is not sent twice.
-    answer = parse(http.request("POST", f"{url}/auth/iam", json={"url": signed}, harmless=False), TokenAnswer)
+    try:
+        # Each signature is good for one exchange, so the same one is not sent twice.
+        answer = parse(http.request("POST", f"{url}/auth/iam", json={"url": signed}, harmless=False), TokenAnswer)
+    except InvalidRequest as error:
+        raise Refused(f"The AWS credentials were not accepted: {error}", error.problem) from error
     return Login(method="iam", access_token=answer.access_token, expires_at=answer.expires_at)
 
 

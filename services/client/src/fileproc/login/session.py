@@ -51,7 +51,8 @@ class Session:
             else:
                 renewed = tokens.refresh(http, login)
         except Refused as error:
-            raise Refused(f"Your login at {self._url} has ended. Log in again: fileproc login ({error})") from error
+            how = {"browser": "", "password": " --user NAME", "iam": " --iam"}[login.method]
+            raise Refused(f"Your login has ended. {error} Log in again: fileproc login{how}") from error
         finally:
             http.close()
         self._store.save(self._url, renewed)

@@ -72,7 +72,7 @@ class Canaries:
             for ref, size in self.sizes.items()
             if size >= LEAST_ROWS
             and size not in own
-            and re.search(rf"(?<![\w.:,-])(?:{size}|{size:,})(?![\w,:-])", text)
+            and re.search(rf"(?<![\w.-])(?:{size}|{size:,})(?![\w-]|[.,]\d)", text)
         }
 
     def forbidden_words(self, user: str, text: str, said: str) -> set[str]:

@@ -149,7 +149,7 @@ def expected_rows(extension: str, rows: Sequence[Mapping[str, Any]], mapped: Map
     for row in rows:
         enriched = dict(row)
         for column, data_set, added in mapped:
-            found = data_set.rows.get(str(row[column] if row[column] is not None else "").strip(), {})
+            found = data_set.rows.get(str(row.get(column) or "").strip(), {})
             for name in added:
                 enriched[f"{column}.{data_set.department}.{name}"] = cell(extension, found.get(name))
         yield enriched

@@ -96,7 +96,8 @@ def test_any_utf16_file_parses_to_its_own_cells_and_the_added_ones(table: Table)
     assert after[1:] == [expected(row) for row in table.parse(data)[1:]]
 
 
-LATIN = st.text(st.characters(min_codepoint=0xA0, max_codepoint=0xFF) | st.sampled_from(list('abc ",;')), max_size=8)
+# Letters alone: signs after letters can happen to be UTF-8, as no text in Latin-1 is.
+LATIN = st.text(st.characters(min_codepoint=0xC0, max_codepoint=0xFF) | st.sampled_from(list('abc ",;')), max_size=8)
 
 
 @settings(max_examples=150, deadline=None)

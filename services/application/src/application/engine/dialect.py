@@ -9,7 +9,7 @@ from functools import cached_property
 
 _DELIMITERS = (b",", b";", b"\t", b"|", b"\x1f", b"^", b"~", b":")
 _QUOTES = (b'"', b"'")
-_QUOTED = re.compile(rb'"[^"]*"')
+_QUOTED = re.compile(rb'"[^"]*(?:"|\Z)')
 _SNIFFED_RECORDS = 200
 
 
@@ -98,26 +98,28 @@ def sniff(head: bytes, *, delimiter: bytes | None = None, complete: bool = True)
     a ``sep=`` line). Without a sign of any, the file has one column.
     """
     newline = newline_of(head)
-    escape = (
-        b"\\"
-        if b'\\"' in head and re.search(rb'[^\\]\\"(?!\s*(?:[,;\t|]|[\r\n]|$))', head) and b'""' not in head
-        else None
-    )
-    best, best_score = Dialect(delimiter or b",", newline=newline, escape=escape), 0.0
+    best, best_score = Dialect(delimiter or b",", newline=newline, escape=_escape(head, delimiter or b",")), 0.0
     for quote in _QUOTES:
         if quote not in head and quote != _QUOTES[0]:
             continue
         for candidate in (delimiter,) if delimiter else _DELIMITERS:
             if candidate not in head:
                 continue
-            dialect = Dialect(candidate, quote, escape if quote == b'"' else None, newline)
-            score = _evenness(dialect, head, complete=complete)
             # A single quote has to show that it is one: it is an apostrophe nearly always.
             if quote == b"'" and not _opens_cells(head, candidate):
                 continue
-            if score > best_score + 1e-9:
-                best, best_score = dialect, score
+            for escape in dict.fromkeys((_escape(head, candidate) if quote == b'"' else None, None)):
+                dialect = Dialect(candidate, quote, escape, newline)
+                score = _evenness(dialect, head, complete=complete)
+                if score > best_score + 1e-9:
+                    best, best_score = dialect, score
     return best
+
+
+def _escape(head: bytes, delimiter: bytes) -> bytes | None:
+    r"""A backslash, if quotes in cells are written as ``\"``: none is doubled, and some do not end a cell."""
+    inside = rb'[^\\]\\"(?!\s*(?:' + re.escape(delimiter) + rb"|[\r\n]|$))"
+    return b"\\" if b'""' not in head and re.search(inside, head) else None
 
 
 def _opens_cells(head: bytes, delimiter: bytes) -> bool:

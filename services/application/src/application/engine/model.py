@@ -185,7 +185,7 @@ class Limits:
     pages: int = 2000
     columns: int = 16_384
     depth: int = 200
-    block: int = 4 << 20
+    block: int = 1 << 20
     cached_keys: int = 250_000
     cached_bytes: int = 64 << 20
     unmatched_sample: int = 100

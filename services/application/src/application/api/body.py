@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.api import problems
@@ -44,20 +44,36 @@ async def paced(stream: AsyncIterator[bytes], seconds: float, least: int, most: 
         yield chunk
 
 
-async def drained(request: Request) -> bool:
-    """Read what is left of a refused body, so that the client is ready to hear why; False if it is too much."""
-    left = _DRAIN_BYTES
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while True:
-                message = await request.receive()
-                left -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body", False):
-                    return True
-                if left < 0:
-                    return False
-    except TimeoutError:
-        return False
+class Body:
+    """A request's body as it comes, of which it is known whether all has come."""
+
+    def __init__(self, receive: Receive) -> None:
+        """Nothing is read yet."""
+        self._receive = receive
+        self._ended = False
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The chunks. Raises ``ClientDisconnect``."""
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self._ended = not message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                yield chunk
+
+    async def drain(self) -> bool:
+        """Read what is left of a refused body, so that the client is ready to hear why; False if it is too much."""
+        left = _DRAIN_BYTES
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS), aclosing(aiter(self)) as chunks:
+                async for chunk in chunks:
+                    left -= len(chunk)
+                    if left < 0:
+                        return False
+        except TimeoutError:
+            return False
+        return True
 
 
 class WholeBodies:
@@ -77,7 +93,7 @@ class WholeBodies:
             return
         body = bytearray()
         try:
-            async with aclosing(Request(scope, receive).stream()) as stream:
+            async with aclosing(aiter(Body(receive))) as stream:
                 # As many bytes as may come are asked for: what matters is that all are there after `seconds`.
                 async for chunk in paced(stream, self._seconds, self._most + 1, self._most):
                     body += chunk

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from application import metrics
 from application.api import problems
 from application.api.authentication import CallerDep
-from application.api.body import drained, paced
+from application.api.body import Body, paced
 from application.api.context import Context, ContextDep
 from application.api.documents import file_document
 from application.api.form import FormFile
@@ -41,19 +41,20 @@ async def take_in(request: Request, caller: CallerDep, context: ContextDep) -> R
     """Take a file in: the body itself with its `name` in the query, or a form with one part, `file`."""
     settings = context.settings
     announced = request.headers.get("content-length", "")
+    body = Body(request.receive)
     try:
         if announced.isdigit() and int(announced) > settings.max_file_bytes + HEAD_BYTES:
             raise TooLarge
-        file = await _received(request, caller.subject, context)
+        file = await _received(request, body, caller.subject, context)
     except (Problem, InputError, TooLarge, TooSlow) as error:
-        raise await _refusal(error, request, settings.max_file_bytes) from error
+        raise await _refusal(error, body, settings.max_file_bytes) from error
     except ClientDisconnect:
         return Response(status_code=499)
     log.info("file.taken_in", file=file.id, owner=file.owner, size=file.size, format=file.format.value)
     return JSONResponse(file_document(file), 201, {"location": f"/api/files/{file.id}"})
 
 
-async def _refusal(error: Exception, request: Request, limit: int) -> Problem:
+async def _refusal(error: Exception, body: Body, limit: int) -> Problem:
     """The problem to answer with, once the client is ready to hear it."""
     match error:
         case TooLarge():
@@ -66,12 +67,12 @@ async def _refusal(error: Exception, request: Request, limit: int) -> Problem:
             problem = error
         case _:
             raise AssertionError(error)
-    if not await drained(request):
+    if not await body.drain():
         problem.headers["connection"] = "close"
     return problem
 
 
-async def _received(request: Request, owner: str, context: Context) -> File:
+async def _received(request: Request, body: Body, owner: str, context: Context) -> File:
     settings = context.settings
     given = request.query_params.get("name")
     content_type = request.headers.get("content-type", "")
@@ -81,9 +82,9 @@ async def _received(request: Request, owner: str, context: Context) -> File:
     def name_of() -> str:
         return name if name is not None or form is None else checked_name(form.name or "")  # type: ignore[return-value]
 
-    async with aclosing(request.stream()) as stream:
-        body = paced(stream, settings.upload_window_seconds, settings.upload_window_bytes, settings.max_file_bytes)
-        content = body if form is None else form.content(body)
+    async with aclosing(aiter(body)) as stream:
+        chunks = paced(stream, settings.upload_window_seconds, settings.upload_window_bytes, settings.max_file_bytes)
+        content = chunks if form is None else form.content(chunks)
         return await _kept(content, name_of, owner, context)
 
 

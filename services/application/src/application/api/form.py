@@ -54,7 +54,7 @@ class FormFile:
             if self._data:
                 yield b"".join(self._data)
                 self._data.clear()
-        if not self._ended:
+        if not self._ended or not self._parts:
             raise _invalid("The form is cut off." if self._parts else "The form is empty.")
 
     def _begin(self) -> None:

@@ -18,11 +18,25 @@ import platformdirs
 
 RELEASE = "mcp-contextforge-gateway==1.0.7"
 START_SECONDS = 120
+PROTOCOL_VERSION = "2025-06-18"
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": PROTOCOL_VERSION,
+        "capabilities": {},
+        "clientInfo": {"name": "benchmark", "version": "1"},
+    },
+}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+UV = os.environ.get("UV", "uv")
+"""The uv that runs us; it need not be on PATH."""
 
 
 @dataclass(frozen=True)
 class ContextForge:
-    """A running gateway with one department behind it."""
+    """A running gateway with one department behind it, and the headers of a session with it."""
 
     pid: int
     url: str
@@ -34,8 +48,8 @@ def installed() -> Path:
     """The virtual environment, made at the first use."""
     home = Path(platformdirs.user_cache_dir("internal-file-processing-system")) / "contextforge-1.0.7"
     if not (home / "bin" / "uvicorn").exists():
-        subprocess.run(["uv", "venv", "--quiet", "--clear", "--python", "3.11", str(home)], check=True)
-        subprocess.run(["uv", "pip", "install", "--quiet", "--python", str(home / "bin/python"), RELEASE], check=True)
+        subprocess.run([UV, "venv", "--quiet", "--clear", "--python", "3.11", str(home)], check=True)
+        subprocess.run([UV, "pip", "install", "--quiet", "--python", str(home / "bin/python"), RELEASE], check=True)
     return home
 
 
@@ -103,7 +117,17 @@ def _register(pid: int, home: Path, settings: dict[str, str], url: str, departme
         gateway = {"name": "bench", "url": department_url, "transport": "STREAMABLEHTTP"}
         client.post("/gateways", json=gateway).raise_for_status()
         (tool,) = client.get("/tools").raise_for_status().json()
-    return ContextForge(pid, f"{url}/mcp/", tool["name"], headers)
+        mcp_headers = headers | {
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": PROTOCOL_VERSION,
+        }
+        session = (
+            client.post("/mcp/", json=INITIALIZE, headers=mcp_headers).raise_for_status().headers["mcp-session-id"]
+        )
+        mcp_headers["mcp-session-id"] = session
+        client.post("/mcp/", json=INITIALIZED, headers=mcp_headers).raise_for_status()
+    return ContextForge(pid, f"{url}/mcp/", tool["name"], mcp_headers)
 
 
 def _healthy(client: httpx2.Client) -> bool:

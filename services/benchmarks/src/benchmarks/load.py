@@ -38,7 +38,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 async def measure(
     url: str, bodies: Sequence[bytes], headers: dict[str, str], *, calls: int, connections: int, pids: Sequence[int]
 ) -> Cost:
-    """Send `calls` POSTs over `connections` connections, taking `bodies` in turn.
+    """Send `calls` POSTs over `connections` connections, taking `bodies` in turn; two under way are never the same.
 
     Raises:
         ValueError: The address is not on this machine, or the load is not bounded.
@@ -58,14 +58,14 @@ async def measure(
                 raise RuntimeError(f"{url} answered {response.status}: {text[:300]!r}")
             latencies.append(time.perf_counter() - started)
 
-        async def work(count: int) -> None:
+        async def work(worker: int, count: int) -> None:
             for number in range(count):
-                await send(bodies[number % len(bodies)])
+                await send(bodies[(worker + number * connections) % len(bodies)])
 
-        await asyncio.gather(*(work(max(20, len(bodies))) for _ in range(connections)))
+        await asyncio.gather(*(work(worker, 20) for worker in range(connections)))
         latencies.clear()
         before, started = cpu_seconds(pids), time.perf_counter()
-        await asyncio.gather(*(work(calls // connections) for _ in range(connections)))
+        await asyncio.gather(*(work(worker, calls // connections) for worker in range(connections)))
         elapsed, used = time.perf_counter() - started, cpu_seconds(pids) - before
     latencies.sort()
     count = len(latencies)

@@ -180,6 +180,58 @@ async def test_headers_that_contradict_the_body_are_refused(finance: "Running") 
     assert (response.status_code, response.json()["error"]["code"]) == (400, -32020)
 
 
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25", None])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":[]}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":1,"arguments":[]}}',
+        b'{"jsonrpc":"2.0","id":{},"method":"tools/list"}',
+        b'{"jsonrpc":"1.0","id":1,"method":"tools/list"}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"\\ud800"}}',
+    ],
+    ids=range(14),
+)
+async def test_no_body_whatever_is_our_fault(finance: "Running", body: bytes, version: str | None) -> None:
+    headers = {name: value for name, value in HEADERS.items() if name != "mcp-protocol-version"}
+    headers |= finance.headers("finance") | ({"mcp-protocol-version": version} if version else {})
+    async with httpx2.AsyncClient() as http:
+        response = await http.post(f"{finance.url}/mcp", content=body, headers=headers)
+    assert response.status_code < 500
+    assert b"Traceback" not in response.content
+
+
+@pytest.mark.parametrize("key", ["\x00", "\U0010ffff", "' OR 1=1 --", "../../hr/employees", "x" * 100_000])
+async def test_a_key_can_be_any_text(finance: "Running", key: str) -> None:
+    name = {"mcp-name": "finance_lookup_vendors"}
+    response = await post(finance, "tools/call", name, name="finance_lookup_vendors", arguments={"keys": [key]})
+    assert response.json()["result"]["structuredContent"]["rows"] == [{"key": key, "matched": False}]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("finance_lookup_vendors", {"keys": ["V-00001", "\ud800"]}),
+        ("finance_search_vendors", {"query": "\udfff"}),
+        ("finance_check_invoice", {"vendor_id": "\ud800", "amount": 1, "currency": "EUR"}),
+    ],
+)
+async def test_what_is_not_text_is_refused(finance: "Running", tool: str, arguments: dict[str, Any]) -> None:
+    response = await post(finance, "tools/call", {"mcp-name": tool}, name=tool, arguments=arguments)
+    result = response.json()["result"]
+    assert result["isError"]
+    assert result["content"][0]["text"] == "an argument holds half a surrogate pair, which is not a character"
+
+
 async def test_a_body_above_the_limit_is_refused(own_finance: Any) -> None:
     async with own_finance(settings={"max_body_bytes": 1000}) as running:
         name = {"mcp-name": "finance_lookup_rates"}

@@ -110,6 +110,13 @@ async def test_health_needs_no_token_and_readiness_tells_no_data(finance: "Runni
     }
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+async def test_there_is_no_session_to_listen_to_or_to_end(finance: "Running", method: str) -> None:
+    async with httpx2.AsyncClient(headers=finance.headers("finance")) as http:
+        response = await http.request(method, f"{finance.url}/mcp")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "mcp-hr:8080"])
 async def test_a_request_to_another_host_is_refused(finance: "Running", host: str) -> None:
     assert (await post(finance, finance.headers("finance") | {"host": host})).status_code == 421

@@ -60,7 +60,7 @@ class DataTable:
         self.duplicate_keys = table.row_count - self.blank_keys - len(self._rows)
         if not self._rows:
             raise BrokenObject(f"{spec.object} has no row with a key in {spec.key}")
-        self._indexes: dict[tuple[str, ...], TextIndex] = {}
+        self._indexes: dict[tuple[tuple[str, ...], bool], TextIndex] = {}
         self._encoded: dict[tuple[str, ...], dict[int, orjson.Fragment]] = {}
 
     @classmethod
@@ -128,15 +128,25 @@ class DataTable:
             columns: Only these count, and so only these can have an influence on what is found.
             passages: Each sentence is an entry of its own, rather than the whole text.
         """
-        chosen = (*columns, "passages" if passages else "")
-        if (index := self._indexes.get(chosen)) is None:
+        choice = (tuple(columns), passages)
+        if (index := self._indexes.get(choice)) is None:
             texts = (
                 (key, [str(value) for name in columns if (value := self._values[name][row]) is not None])
                 for key, row in self._rows.items()
             )
             index = TextIndex.of_passages(texts) if passages else TextIndex.of_lines(texts)
-            self._indexes[chosen] = index
+            self._indexes[choice] = index
         return index
+
+    def prepare_like(self, older: "DataTable") -> None:
+        """Make the indexes that the older version has, so that the first search of the new one does not wait."""
+        for columns, passages in older.indexed:
+            self.text_index(columns, passages=passages)
+
+    @property
+    def indexed(self) -> list[tuple[tuple[str, ...], bool]]:
+        """Which indexes were made: their columns, and whether of passages."""
+        return list(self._indexes)
 
 
 def key_text(value: object) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import orjson
 from mcp.server import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -71,6 +72,12 @@ def parse(model: type[ArgumentsType], arguments: Mapping[str, Any]) -> Arguments
     Raises:
         ToolError: They are not what the schema says; names the first wrong one.
     """
+    try:
+        orjson.dumps(arguments)
+    except TypeError as error:
+        # JSON can spell half a surrogate pair, which is no text, and which no answer could repeat.
+        if "surrogates" in str(error):
+            raise ToolError("an argument holds half a surrogate pair, which is not a character") from error
     try:
         return model.model_validate(arguments)
     except ValidationError as error:

@@ -85,15 +85,26 @@ def _from_arrow(table: pa.Table) -> Table:
 
 
 def _read_json_lines(data: bytes) -> Table:
-    rows = [orjson.loads(line) for line in data.removeprefix(BOM).splitlines() if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("each line has to be an object")
-    written = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {
-        name: _column([row.get(key) for row in rows]) for name, key in zip(_names(written), written, strict=True)
-    }
-    types = {name: kind for name, (kind, _) in columns.items()}
-    return Table(types, {name: values for name, (_, values) in columns.items()}, len(rows))
+    # Column by column from the start: a list of all rows as dictionaries would keep the garbage collector busy.
+    written: dict[str, list[Any]] = {}
+    count = 0
+    for line in data.removeprefix(BOM).splitlines():
+        if not line.strip():
+            continue
+        row = orjson.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError("each line has to be an object")
+        for name, value in row.items():
+            column = written.setdefault(name, [])
+            column.extend([None] * (count - len(column)))
+            column.append(value)
+        count += 1
+    for column in written.values():
+        column.extend([None] * (count - len(column)))
+    columns = [_column(values) for values in written.values()]
+    names = _names(written)
+    types = {name: kind for name, (kind, _) in zip(names, columns, strict=True)}
+    return Table(types, {name: values for name, (_, values) in zip(names, columns, strict=True)}, count)
 
 
 def _column(values: list[Any]) -> tuple[str, list[Any]]:

@@ -74,7 +74,12 @@ def create_app(
                 settings, session, audience=f"mcp-{settings.department}", allowed_callers=settings.allowed_callers
             )
             endpoint = AccessControl(Splicing(StreamableHTTPASGIApp(manager)), verifier, catalog)
-            app.router.routes += [Route("/mcp", endpoint), *health_routes(department, store, verifier.keys)]
+            # Without sessions there is nothing to listen to (GET) nor to end (DELETE).
+            methods = ["POST"] if manager.stateless else None
+            app.router.routes += [
+                Route("/mcp", endpoint, methods=methods),
+                *health_routes(department, store, verifier.keys),
+            ]
             async with _background(store.follow(), _fetch_keys(verifier.keys)):
                 yield
 

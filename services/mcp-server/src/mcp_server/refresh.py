@@ -93,6 +93,8 @@ class DatasetStore:
                 return replace(known, error=None, rejected=None)
             etag, data = self._objects.read(spec.object)
             table = DataTable.load(spec, etag, data)
+            if known.table is not None:
+                table.prepare_like(known.table)
         except (ObjectMissing, StorageUnavailable) as error:
             return self._failed(department, known, str(error), rejected=None)
         except BrokenObject as error:

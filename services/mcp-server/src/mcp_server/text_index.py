@@ -47,11 +47,20 @@ class TextIndex:
 
     def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
         """Take pairs of key and text; a text without a word is left out."""
-        self._entries: dict[str, list[tuple[str, str]]] = {}
+        self._keys: list[str] = []
+        self._texts: list[str] = []
+        self._places: dict[str, int] = {}
+        self._alike: dict[int, list[int]] = {}  # further places of what is at a place already
         for key, text in entries:
-            if compared := normal(text):
-                self._entries.setdefault(compared, []).append((key, text))
-        self._normal = list(self._entries)
+            if not (compared := normal(text)):
+                continue
+            place = len(self._keys)
+            self._keys.append(key)
+            self._texts.append(text)
+            first = self._places.setdefault(compared, place)
+            if first != place:
+                self._alike.setdefault(first, []).append(place)
+        self._normal = list(self._places)
 
     @classmethod
     def of_lines(cls, texts: Iterable[tuple[str, Sequence[str]]]) -> "TextIndex":
@@ -75,10 +84,10 @@ class TextIndex:
         candidates: list[tuple[float, int]] = []
         for start in range(0, len(self._normal), BATCH):
             batch = self._normal[start : start + BATCH]
-            found = process.extract(
+            near = process.extract(
                 wanted, batch, scorer=fuzz.WRatio, processor=None, limit=limit * CANDIDATES, score_cutoff=least_score
             )
-            candidates.extend((score, start + place) for _, score, place in found)
+            candidates.extend((score, start + place) for _, score, place in near)
         candidates.sort(key=lambda candidate: (-candidate[0], candidate[1]))
         ranked = [(_score(wanted, self._normal[place]), place) for _, place in candidates[: limit * CANDIDATES]]
         ranked.sort(key=lambda candidate: (-candidate[0], candidate[1]))
@@ -86,8 +95,9 @@ class TextIndex:
         for score, place in ranked:
             if score < least_score or len(best) >= limit:
                 break
-            for key, text in self._entries[self._normal[place]]:
-                best.setdefault(key, Hit(key, score, text))
+            first = self._places[self._normal[place]]
+            for found in (first, *self._alike.get(first, ())):
+                best.setdefault(self._keys[found], Hit(self._keys[found], score, self._texts[found]))
         return list(islice(best.values(), limit))
 
 

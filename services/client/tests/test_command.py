@@ -1,11 +1,17 @@
 import json
+import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from services.client.tests.conftest import Command
 from services.client.tests.fake_answers import PREVIEW
 from services.client.tests.fake_service import FakeService, at_once, problem, serve
 from starlette.responses import JSONResponse
+
+from fileproc.models import Preview
+from fileproc.tables import show_preview
 
 ENRICHED = b"vendor_id,amount,ACME\nV-00001,10,ACME\nV-99999,20,ACME\n"
 
@@ -265,6 +271,17 @@ def test_preview_shows_evidence_and_rows_and_leaves_no_file(
     assert "Not keys: amount" in shown
     assert service.files == {}
     assert json.loads(command("preview", invoices, "--json").stdout) == PREVIEW
+
+
+def test_where_not_all_fits_each_key_shows_what_it_adds_first() -> None:
+    columns = ["a", "b", "c", *(f"{key}.finance.{name}" for key in "ab" for name in ("x" * 15, "y" * 15))]
+    mapping = [{**PREVIEW["mapping"][0], "column": key} for key in "ab"]
+    wide = {**PREVIEW, "columns": columns, "rows": [["1"] * 7], "mapping": mapping}
+    with StringIO() as file:
+        show_preview(Console(file=file, width=70), Preview.model_validate(wide))
+        shown = file.getvalue()
+    assert re.search(r"a +b +a\.finance\.x+ +b\.finance\.x+ *\n", shown)
+    assert "3 more columns do not fit" in shown
 
 
 def test_a_cell_cannot_command_the_terminal(command: Command, service: FakeService, invoices: Path) -> None:

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from services.client.tests.conftest import Command
+from services.client.tests.conftest import COMMAND, Command
+from services.client.tests.fake_login import PASSWORD
 from services.client.tests.fake_service import FakeService, never
 
 from fileproc.client import Client
@@ -22,10 +23,13 @@ SECONDS = 20
 class Terminal:
     """A pseudo-terminal that a command writes to, and what it has shown."""
 
-    def __init__(self, columns: int = 100) -> None:
+    def __init__(self, columns: int = 100, mine: int | None = None) -> None:
+        self.shown = ""
+        if mine is not None:
+            self.mine = mine
+            return
         self.mine, self.theirs = pty.openpty()
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        self.shown = ""
 
     def start(self, command: Command, *args: str | Path, **env: str) -> subprocess.Popen[bytes]:
         """Its standard error is this terminal."""
@@ -90,6 +94,22 @@ def test_elsewhere_progress_is_plain_lines(command: Command, invoices: Path, tmp
     assert b"\x1b" not in err
     assert b"\r" not in err
     assert b"Enriching invoices.csv: 3,000 rows, succeeded" in err
+
+
+@pytest.mark.parametrize(("typed", "code"), [(f"{PASSWORD}\n", 0), ("wrong\n", 3), ("\x03", 130)])
+def test_a_password_is_asked_for_without_showing_it(
+    command: Command, service: FakeService, typed: str, code: int
+) -> None:
+    environment = {**os.environ, **command.env, "AWS_ENDPOINT_URL": service.url}
+    child, mine = pty.fork()  # a terminal of its own, as a password is read from nowhere else
+    if child == 0:
+        os.execve(COMMAND, ["fileproc", "login", "--user", "alice"], environment)  # noqa: S606
+    terminal = Terminal(mine=mine)
+    terminal.read_until("Password of alice: ")
+    os.write(mine, typed.encode())
+    shown = terminal.read_all()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    assert typed.strip() not in shown or code == 130
 
 
 @pytest.mark.parametrize("width", [60, 200])

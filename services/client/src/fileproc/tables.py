@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -107,11 +108,10 @@ def _rows(preview: Preview, width: int) -> Table:
     sources = [next((start for start in prefixes if name.startswith(start)), None) for name in preview.columns]
     keys = {entry.column for entry in preview.mapping}
     cells = [[_cell(value) for value in row] for row in preview.rows]
-    important = [source is not None or name in keys for source, name in zip(sources, preview.columns, strict=True)]
-    shown = _fitting([clean(name) for name in preview.columns], important, cells, width)
+    shown = _fitting([clean(name) for name in preview.columns], _ranks(preview.columns, sources, keys), cells, width)
     table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for index in shown:
-        style = "cyan" if sources[index] else "bold" if important[index] else ""
+        style = "cyan" if sources[index] else "bold" if preview.columns[index] in keys else ""
         header = Text(clean(preview.columns[index]), style)
         table.add_column(header, max_width=_CELL_WIDTH, overflow="ellipsis", no_wrap=True)
     for row, values in zip(cells, preview.rows, strict=True):
@@ -129,11 +129,22 @@ def _unmatched(sources: Sequence[str | None], values: Sequence[Cell]) -> set[int
     return {index for index, source in enumerate(sources) if source and source not in found}
 
 
-def _fitting(names: Sequence[str], important: Sequence[bool], cells: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The columns that fit side by side, in their order: the important ones come first."""
+def _ranks(columns: Sequence[str], sources: Sequence[str | None], keys: set[str]) -> list[int]:
+    """How soon each column is shown: keys, the first column that each of them adds, the second ones, …, the rest."""
+    seen: Counter[str] = Counter()
+    ranks = []
+    for name, source in zip(columns, sources, strict=True):
+        if source is not None:
+            seen[source] += 1
+        ranks.append(0 if name in keys else len(columns) if source is None else seen[source])
+    return ranks
+
+
+def _fitting(names: Sequence[str], ranks: Sequence[int], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The columns that fit side by side, in their order; those of low rank come first."""
     left = width
     shown: list[int] = []
-    for index in sorted(range(len(names)), key=lambda index: not important[index]):
+    for index in sorted(range(len(names)), key=lambda index: ranks[index]):
         longest = max(cell_len(text) for text in (names[index], *(row[index] for row in cells)))
         left -= min(longest, _CELL_WIDTH) + 2
         if left < 0 and shown:

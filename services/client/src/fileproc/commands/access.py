@@ -9,6 +9,7 @@ import sys
 import webbrowser
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from getpass import getpass
 from threading import Thread
 from typing import Annotated
 
@@ -80,7 +81,7 @@ def _password(user: str) -> str:
         return secret
     if not sys.stdin.isatty():
         raise typer.BadParameter("Without a terminal to ask at, set FILEPROC_PASSWORD.", param_hint="--user")
-    return str(typer.prompt(f"Password of {user}", hide_input=True, err=True))
+    return getpass(f"Password of {user}: ")
 
 
 def _by_browser(ui: Interface, http: Transport, server: AuthorizationServer, *, no_browser: bool) -> Login:

@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import Error, ServerProxy
 
 import psutil
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
@@ -58,6 +59,7 @@ class Supervisor:
         self._state = state
         # A socket's path may have 107 bytes at most, and the state folder may be anywhere.
         digest = hashlib.sha256(str(state.path).encode()).hexdigest()[:16]
+        self._supervisord: subprocess.Popen[bytes] | None = None
         self._socket = Path(tempfile.gettempdir()) / f"fileproc-{os.getuid()}-{digest}.sock"
 
     def start(self, services: Sequence[Service], *, restart: bool, settings: Mapping[str, Mapping[str, str]]) -> None:
@@ -87,7 +89,7 @@ class Supervisor:
         with file.open("w") as target:
             config.write(target)
         with (self._state.logs / "supervisord.out").open("wb") as output:
-            subprocess.Popen(
+            self._supervisord = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "-c", str(file)],
                 env={**base_environment(), MARK: str(self._state.path)},
                 stdin=subprocess.DEVNULL,
@@ -117,8 +119,8 @@ class Supervisor:
     def processes(self) -> list[ProcessState] | None:
         """All processes, or None where supervisord does not answer."""
         try:
-            found = self._rpc().getAllProcessInfo()
-        except (OSError, Fault):
+            found = self._call("getAllProcessInfo")
+        except (OSError, Error):
             return None
         return [
             ProcessState(each["name"], each["statename"], each["pid"], each["start"], each["description"])
@@ -134,20 +136,21 @@ class Supervisor:
 
     def start_process(self, name: str, *, wait: bool = False) -> None:
         """Start a process that is not running; `wait` until it has run for a second."""
-        self._rpc().startProcess(name, wait)
+        self._call("startProcess", name, wait)
 
     def stop_process(self, name: str) -> None:
         """Ask a process to stop, and wait until it has."""
-        self._rpc().stopProcess(name)
+        self._call("stopProcess", name)
 
     def signal_process(self, name: str, signal: str) -> None:
         """Send a signal, such as `KILL`."""
-        self._rpc().signalProcess(name, signal)
+        self._call("signalProcess", name, signal)
 
-    def _rpc(self) -> Any:
-        # The address is not looked at: the transport goes to the socket.
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    def _call(self, method: str, *arguments: Any) -> Any:
+        with closing(SupervisorTransport(None, None, f"unix://{self._socket}")) as transport:
+            # The address is not looked at: the transport goes to the socket.
+            proxy = ServerProxy("http://127.0.0.1", transport=transport)
+            return getattr(proxy.supervisor, method)(*arguments)
 
     def stop(self) -> int:
         """Stop everything of this state folder, supervisord included; returns how many processes there were."""
@@ -156,6 +159,9 @@ class Supervisor:
         _end(supervisord, seconds=STOP_SECONDS + 10)
         left = self.members()
         _end(left, seconds=STOP_SECONDS)
+        if self._supervisord is not None:
+            self._supervisord.wait(STOP_SECONDS)
+            self._supervisord = None
         self._socket.unlink(missing_ok=True)
         return len(found)
 

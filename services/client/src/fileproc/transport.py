@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
@@ -23,6 +24,8 @@ TIMEOUT = httpx2.Timeout(30.0, connect=10.0, read=120.0)
 # The request was not acted upon: it never left, or was turned away at the door.
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _TURNED_AWAY = frozenset({429, 503})
+
+_trusted = cache(httpx2.create_ssl_context)  # reading the authorities takes longer than many a request
 
 AnswerType = TypeVar("AnswerType", bound=BaseModel)
 
@@ -91,7 +94,7 @@ class Transport:
         on_retry: Callable[[FileprocError, float], None] | None = None,
     ) -> None:
         """`on_retry` is told the error and the seconds until the next attempt."""
-        self._http = httpx2.Client(base_url=base_url, auth=auth, timeout=TIMEOUT)
+        self._http = httpx2.Client(base_url=base_url, auth=auth, timeout=TIMEOUT, verify=_trusted())
         self._retry = retry or Retry()
         self._on_retry = on_retry
 

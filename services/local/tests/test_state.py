@@ -6,8 +6,9 @@ import yaml
 
 from common.departments import parse_department
 from local.addresses import Addresses
+from local.preparation import prepare
 from local.stack import Stack, StackError, check_ports, free_block, is_free
-from local.state import InvalidInput, StateFolder, prepare
+from local.state import InvalidInput, StateFolder
 
 
 def department(name: str, **changes: object) -> str:

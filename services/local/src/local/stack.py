@@ -20,7 +20,7 @@ from urllib.error import URLError
 from local import names
 from local.addresses import BLOCK, HOST, Addresses
 from local.services import Service, aws_environment, describe
-from local.state import StackFile, StateFolder, prepare
+from local.state import StackFile, StateFolder
 from local.supervision import Supervisor, last_lines, wait_for
 
 START_SECONDS = 180
@@ -82,6 +82,9 @@ class Stack:
             StackError: It is up already, or a port is taken.
             InvalidInput: The departments or data cannot be used.
         """
+        # Imported here: no other command needs what writes the data, and that takes a second to import.
+        from local.preparation import prepare
+
         if self.is_up:
             raise StackError(f"a stack is up already with the state folder {self.state.path}; stop it by: local down")
         self._supervisor.stop()

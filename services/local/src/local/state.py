@@ -1,21 +1,9 @@
 """The state folder: everything that a stack writes, made anew when it starts."""
 
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import BaseModel
-
-from common.departments import Department, InvalidDepartment, parse_department
-from local import data
-from local.addresses import MOST_DEPARTMENTS, Addresses
-from local.cluster import write_identities
-
-OWN_DEPARTMENTS = Path(__file__).parents[4] / "base" / "departments"
-SERVICES = ("agentgateway", "application", "application-worker", "frontend")
 
 
 class InvalidInput(Exception):
@@ -72,74 +60,3 @@ class StateFolder:
     def write(self, stack: StackFile) -> None:
         """Tell later commands."""
         (self.path / "stack.json").write_text(stack.model_dump_json())
-
-
-def prepare(state: StateFolder, addresses: Addresses, departments: Path | None, data_dir: Path | None) -> list[str]:
-    """Write all that the processes need before they start; returns the departments' names.
-
-    Raises:
-        InvalidInput: A department or its data cannot be used.
-    """
-    found = read_departments(OWN_DEPARTMENTS)
-    own = read_departments(departments) if departments is not None else {}
-    check_data(own, data_dir)
-    found |= own
-    if len(found) > MOST_DEPARTMENTS:
-        raise InvalidInput(f"there are {len(found)} departments; one stack has ports for {MOST_DEPARTMENTS}")
-    for folder in (state.departments, state.data, state.logs, state.temporary, state.path / "tokens"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    data.write(state.data)
-    for name, (department, _) in own.items():
-        place_data(department, state.data / name, data_dir)
-    for index, (name, (_, document)) in enumerate(sorted(found.items())):
-        local_copy = {**document, "status": {"endpoint": addresses.department(index)}}
-        (state.departments / f"{name}.yaml").write_text(yaml.safe_dump(local_copy, sort_keys=False))
-    write_identities(state.cluster_key, state.path / "tokens", [*SERVICES, *(f"mcp-{name}" for name in found)])
-    return sorted(found)
-
-
-def read_departments(folder: Path) -> dict[str, tuple[Department, dict[str, Any]]]:
-    """The departments of a folder by name, each with the document that it was read from.
-
-    Raises:
-        InvalidInput: There is no such folder, no department in it, or one that is not valid.
-    """
-    files = sorted(file for file in folder.glob("*.yaml") if file.name != "kustomization.yaml")
-    if not files:
-        raise InvalidInput(f"{folder} has no Department objects (*.yaml)")
-    found: dict[str, tuple[Department, dict[str, Any]]] = {}
-    for file in files:
-        text = file.read_text()
-        try:
-            department = parse_department(text)
-        except InvalidDepartment as error:
-            raise InvalidInput(f"{file} is not a valid Department: {error}") from error
-        if department.name in found:
-            raise InvalidInput(f"{file} names its department '{department.name}', as another file of {folder} does")
-        found[department.name] = (department, yaml.safe_load(text))
-    return found
-
-
-def check_data(own: Mapping[str, tuple[Department, Any]], data_dir: Path | None) -> None:
-    """See that each data set of one's own departments is there.
-
-    Raises:
-        InvalidInput: Names the file that is missing.
-    """
-    for name, (department, _) in own.items():
-        if data_dir is None:
-            raise InvalidInput(f"department '{name}' needs its data: --data DIR with DIR/{name}/<object>")
-        for dataset in department.spec.datasets:
-            file = data_dir / name / dataset.object
-            if not file.is_file():
-                raise InvalidInput(f"data set '{dataset.name}' of department '{name}' is missing: {file}")
-
-
-def place_data(department: Department, folder: Path, data_dir: Path | None) -> None:
-    """Link one's own data into the state folder, in the place of ours if the department has the same name."""
-    assert data_dir is not None  # noqa: S101 - check_data has seen to it
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for dataset in department.spec.datasets:
-        (folder / dataset.object).symlink_to((data_dir / department.name / dataset.object).resolve())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import decimal
 import io
@@ -10,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,6 +160,33 @@ def _bad_page(data: bytes) -> bytes:
 def test_a_damaged_file(damage: Any) -> None:
     data = parquet(pa.table({"vendor_id": [f"V-{n:05}" for n in range(5000)]}))
     assert refusal(damage(data), "x.parquet").slug == "corrupt-file"
+
+
+class _Kms(encryption.KmsClient):  # type: ignore[misc]
+    """Keys that are wrapped by nothing at all."""
+
+    def __init__(self, _: Any) -> None:
+        super().__init__()
+
+    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
+        return base64.b64encode(key_bytes).decode()
+
+    def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
+        return base64.b64decode(wrapped_key)
+
+
+@pytest.mark.parametrize("plaintext_footer", [False, True])
+def test_an_encrypted_file(plaintext_footer: bool) -> None:
+    table = pa.table({"vendor_id": ["V-00001"]})
+    factory = encryption.CryptoFactory(_Kms)
+    properties = factory.file_encryption_properties(
+        encryption.KmsConnectionConfig(),
+        encryption.EncryptionConfiguration(
+            footer_key="footer", column_keys={"column": ["vendor_id"]}, plaintext_footer=plaintext_footer
+        ),
+    )
+    error = refusal(parquet(table, encryption_properties=properties), "x.parquet", given=MAPPING)
+    assert error.slug == "encrypted-file"
 
 
 def test_a_file_without_rows_or_with_unfit_names() -> None:

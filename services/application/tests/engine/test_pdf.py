@@ -187,6 +187,14 @@ def test_a_pdf_that_is_too_large(limits: Limits) -> None:
     assert refusal(GOOD, "memo.pdf", limits=limits).slug == "file-too-large"
 
 
+def test_notes_are_bounded_and_what_is_left_out_is_said() -> None:
+    result = enrich(pdf_of("V-00001 V-00001 V-00002"), "memo.pdf", limits=Limits(notes=2))
+    assert len(notes_of(result.data)) == 2
+    assert result.report.mappings[0].matched == 3
+    assert result.report.warnings == ("Only the first 2 mentions are highlighted; 1 are not.",)
+    assert "V-00002" in reader_of(result.data).pages[1].extract_text()
+
+
 def test_keys_are_asked_for_once() -> None:
     lookup = departments()
     enrich(pdf_of("V-00001", "V-00001", "V-00001"), "memo.pdf", lookup)

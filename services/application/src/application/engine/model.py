@@ -183,8 +183,8 @@ class Limits:
     unpacked: int = 200 << 20
     document_text: int = 32 << 20
     pages: int = 2000
+    notes: int = 20_000
     columns: int = 16_384
-    depth: int = 200
     block: int = 1 << 20
     cached_keys: int = 250_000
     cached_bytes: int = 64 << 20

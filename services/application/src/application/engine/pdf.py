@@ -15,7 +15,7 @@ from application.engine.files import SourceFile
 from application.engine.identifiers import Finder, Found
 from application.engine.model import Limits, Source
 from application.engine.notes import Annotator, Note, annotating
-from application.engine.pdf_summary import Entry, summary_pdf
+from application.engine.pdf_summary import MOST_PAGES, Entry, summary_pdf
 from application.engine.pdf_text import Place, corrupt_pdf, encrypted_pdf, find_places
 from application.engine.run import Run
 
@@ -32,17 +32,67 @@ def find_identifiers(source: Source, finder: Finder, limits: Limits) -> Iterator
 
 def enrich_pdf(run: Run) -> None:
     """Write the PDF of ``run`` with highlights, notes and a summary."""
+    noted = _Noted(run.limits.notes)
     with annotating(run) as joiner:
         annotator = Annotator(run, joiner)
-        noted: list[tuple[Place, list[Note]]] = []
         for number, places in enumerate(find_places(run.source, annotator.finder, run.limits), start=1):
             notes = annotator.notes([place.found for place in places], [number] * len(places))
-            noted += [(place, part) for place, part in zip(places, notes, strict=True) if part]
+            for place, part in zip(places, notes, strict=True):
+                noted.add(place, part)
             run.advance(len(places), run.source.tell())
-    _write(run, noted)
+    if noted.marks:
+        run.warnings.extend(noted.warnings())
+        _write(run, noted)
+    else:
+        run.source.seek(0)
+        while piece := run.source.read(1 << 20):
+            run.sink.write(piece)
 
 
-def _write(run: Run, noted: Sequence[tuple[Place, list[Note]]]) -> None:
+class _Noted:
+    """What is written into the PDF, within bounds: each note is an object that is held in memory."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.marks: list[tuple[Place, Sequence[Note]]] = []
+        self._marks_left_out = 0
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._entries_left_out = 0
+
+    def add(self, place: Place, notes: Sequence[Note]) -> None:
+        """Take notes on one identifier; none if no department knows it."""
+        if notes and len(self.marks) < self._limit:
+            self.marks.append((place, notes))
+        else:
+            self._marks_left_out += bool(notes)
+        for note in notes:
+            known = (place.found.key, str(note.entry.dataset.ref))
+            if known not in self._entries and len(self._entries) >= _MOST_ENTRIES:
+                self._entries_left_out += note.first
+                continue
+            entry = self._entries.setdefault(known, Entry(*known, [], note.details))
+            if place.page + 1 not in entry.pages[-1:] and len(entry.pages) <= MOST_PAGES:
+                entry.pages.append(place.page + 1)
+
+    def summary(self, width: float, height: float) -> bytes:
+        """One entry for each identifier and data set, in the order of the document."""
+        return summary_pdf(list(self._entries.values()), width, height)
+
+    def warnings(self) -> list[str]:
+        """What was left out."""
+        warnings = []
+        if self._marks_left_out:
+            warnings.append(
+                f"Only the first {self._limit:,} mentions are highlighted; {self._marks_left_out:,} are not."
+            )
+        if self._entries_left_out:
+            warnings.append(
+                f"The summary lists the first {_MOST_ENTRIES:,} identifiers; {self._entries_left_out:,} are not in it."
+            )
+        return warnings
+
+
+def _write(run: Run, noted: _Noted) -> None:
     try:
         reader = PdfReader(io.BufferedReader(SourceFile(run.source), 1 << 20))
         if reader.is_encrypted:
@@ -50,19 +100,17 @@ def _write(run: Run, noted: Sequence[tuple[Place, list[Note]]]) -> None:
         if "/Perms" in reader.root_object or reader.root_object.get("/AcroForm", {}).get("/SigFlags", 0):
             run.warnings.append("The PDF is signed; its signature covers the pages, but not the notes.")
         writer = PdfWriter(reader, incremental=True)
-        for place, notes in noted:
+        for place, notes in noted.marks:
             writer.add_annotation(place.page, _highlight(place, notes))
-        if noted:
-            for page in PdfReader(io.BytesIO(_summary(run, reader, noted))).pages:
-                writer.add_page(page)
-            writer.write(cast(BinaryIO, run.sink))
-            return
+        box = reader.pages[0].mediabox
+        size = float(box.width), float(box.height)
+        summary = noted.summary(*(size if min(size) >= _SMALLEST_PAGE else _A4))
+        for page in PdfReader(io.BytesIO(summary)).pages:
+            writer.add_page(page)
+        writer.write(cast(BinaryIO, run.sink))
     except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         # PDFium has read the file: it repairs more than can be written to.
         raise corrupt_pdf() from None
-    run.source.seek(0)
-    while piece := run.source.read(1 << 20):
-        run.sink.write(piece)
 
 
 def _highlight(place: Place, notes: Sequence[Note]) -> Highlight:
@@ -89,23 +137,3 @@ def _highlight(place: Place, notes: Sequence[Note]) -> Highlight:
 def _note_text(place: Place, note: Note) -> str:
     lines = [f"{place.found.key} ({note.entry.dataset.ref})", *(f"{label}: {value}" for label, value in note.pairs)]
     return "\n".join(lines)
-
-
-def _summary(run: Run, reader: PdfReader, noted: Sequence[tuple[Place, list[Note]]]) -> bytes:
-    """One entry for each identifier and data set, in the order of the document, on pages as large as its first."""
-    pages: dict[tuple[str, str], list[int]] = {}
-    details: dict[tuple[str, str], str] = {}
-    for place, notes in noted:
-        for note in notes:
-            known = (place.found.key, str(note.entry.dataset.ref))
-            details.setdefault(known, note.details)
-            seen = pages.setdefault(known, [])
-            if place.page + 1 not in seen[-1:]:
-                seen.append(place.page + 1)
-    entries = [Entry(key, dataset, pages[key, dataset], text) for (key, dataset), text in details.items()]
-    if len(entries) > _MOST_ENTRIES:
-        run.warnings.append(f"The summary lists {_MOST_ENTRIES:,} of {len(entries):,} identifiers; the notes have all.")
-    box = reader.pages[0].mediabox
-    size = float(box.width), float(box.height)
-    width, height = size if min(size) >= _SMALLEST_PAGE else _A4
-    return summary_pdf(entries[:_MOST_ENTRIES], width, height)

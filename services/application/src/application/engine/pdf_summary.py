@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MOST_PAGES = 10
 _MARGIN = 54
 _SIZE = 9
 _LEADING = 13
@@ -17,11 +18,11 @@ _WIDTH_OF_LETTER = 0.54
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One identifier: ``pages`` count from 1."""
+    """One identifier: ``pages`` count from 1; the first ``MOST_PAGES`` are listed."""
 
     key: str
     dataset: str
-    pages: Sequence[int]
+    pages: list[int]
     details: str
 
 
@@ -30,7 +31,9 @@ def summary_pdf(entries: Sequence[Entry], width: float, height: float) -> bytes:
     columns = max(20, int((width - 2 * _MARGIN) / (_SIZE * _WIDTH_OF_LETTER)))
     lines: list[tuple[str, str]] = []
     for entry in entries:
-        shown = ", ".join(str(page) for page in entry.pages[:10]) + (", ..." if len(entry.pages) > 10 else "")
+        shown = ", ".join(str(page) for page in entry.pages[:MOST_PAGES]) + (
+            ", ..." if len(entry.pages) > MOST_PAGES else ""
+        )
         title = f"{entry.key}  -  {entry.dataset}, page{'s' if len(entry.pages) > 1 else ''} {shown}"
         lines.append(("F2", title[:columns]))
         lines += [("F1", line) for line in textwrap.wrap(entry.details, columns)]

@@ -72,7 +72,7 @@ class DepartmentClient:
             raise
         except TimeoutError as error:
             outcome = "timeout"
-            raise DepartmentUnavailable(department, f"it did not answer within {seconds:.0f} s") from error
+            raise DepartmentUnavailable(department, f"it did not answer within {seconds:.1f} s") from error
         except ServiceTokenUnavailable as error:
             raise DepartmentUnavailable(department, "the cluster gave no token to call it with") from error
         except (aiohttp.ClientError, OSError) as error:

@@ -53,9 +53,10 @@ class JobStore:
         item = self._table.get(_idempotency_key(owner, key))
         if item is None or int(item["expires_at"]) <= time.time():
             return None
-        if item["request"] != request_hash:
+        job = self.get(str(item["job"]))
+        if job is not None and item["request"] != request_hash:
             raise KeyTaken
-        return self.get(str(item["job"]))
+        return job
 
     def submit(self, job: Job, file: File, key: str | None, request_hash: str) -> None:
         """Keep a new job.

@@ -126,10 +126,9 @@ class DepartmentLookup:
         self, department: str, tool: str, arguments: Mapping[str, Any], parse: Callable[[dict[str, Any]], Answer]
     ) -> Answer:
         deadline = time.monotonic() + self._total_seconds
-        pause = _FIRST_PAUSE
+        pause, seconds = _FIRST_PAUSE, self._call_seconds
         while True:
             try:
-                seconds = min(self._call_seconds, max(0.1, deadline - time.monotonic()))
                 return parse(structured_content(self._call(department, tool, arguments, seconds), department))
             except DepartmentRefused:
                 raise
@@ -141,6 +140,7 @@ class DepartmentLookup:
             if self._stopped.wait(pause):
                 raise Cancelled
             pause = min(_LONGEST_PAUSE, pause * 2)
+            seconds = min(self._call_seconds, max(_FIRST_PAUSE, deadline - time.monotonic()))
 
     def _call(self, department: str, tool: str, arguments: Mapping[str, Any], seconds: float) -> bytes:
         if self._stopped.is_set():

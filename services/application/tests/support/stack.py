@@ -194,6 +194,7 @@ class Stack:
         self.bucket, self.table = f"files-{name}", f"jobs-{name}"
         self.queue_url = self._make_aws()
         self.port = free_port()
+        self.metrics_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = settings
         self.workers: list[Process] = []
@@ -250,7 +251,9 @@ class Stack:
         }
 
     def start_api(self) -> None:
-        self.api = Process("application.api", self.environment(), self.folder / "api.log")
+        self.api = Process(
+            "application.api", self.environment(METRICS_PORT=str(self.metrics_port)), self.folder / "api.log"
+        )
         wait_until(self._is_ready, 30, "the API's start")
 
     def _is_ready(self) -> bool:

@@ -28,7 +28,7 @@ from common.problem import Problem
 log = structlog.get_logger()
 
 _SOURCE_TRIES = 3
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _MAX_MAPPING_BYTES = 200_000
 """Half of what DynamoDB takes as one item."""
 
@@ -82,7 +82,7 @@ def submit(context: Context, wish: Wish, caller: Caller, key: str | None) -> Job
     """
     request_hash = hashlib.sha256(orjson.dumps(wish.model_dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
     if key is not None and not _KEY.fullmatch(key):
-        detail = "An Idempotency-Key has 1 to 255 printable ASCII characters, without spaces."
+        detail = "An Idempotency-Key has 1 to 255 printable ASCII characters."
         raise Problem(422, "invalid-idempotency-key", "The idempotency key cannot be used", detail)
     for _ in range(2):
         if key is not None and (known := _submitted(context, caller, key, request_hash)) is not None:

@@ -60,12 +60,14 @@ class Department:
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.bodies: list[bytes] = []
+        self.connections: set[object] = set()
         self.cancelled = 0
 
     def served(self, port: int = 0) -> Served:
         return Served(with_lifespan(self._noting, self._run), port)
 
     async def _noting(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.connections.add(scope["client"])
         self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
 
         async def noting() -> Message:

@@ -65,6 +65,12 @@ async def test_a_client_that_does_not_read_is_given_up(tmp_path: Path) -> None:
     assert front.audit == [("alice", "finance", "finance_lookup_items", "cancelled")]
 
 
+async def test_one_call_after_another_takes_one_connection(front: Gateway, finance: Department) -> None:
+    for _ in range(5):
+        assert (await front.post("alice", "tools/call", CALL)).status_code == 200
+    assert len(finance.connections) == 1
+
+
 async def test_many_calls_at_once_get_each_its_own_answer(front: Gateway) -> None:
     async def ask(number: int) -> bool:
         department = ("finance", "hr")[number % 2]

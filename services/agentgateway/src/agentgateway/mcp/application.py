@@ -9,7 +9,8 @@ import orjson
 import structlog
 from yarl import URL
 
-from agentgateway.mcp.backends import KEEP_ALIVE_SECONDS, ServiceTokens
+from agentgateway.mcp.backends import ServiceTokens
+from agentgateway.mcp.pool import KEEP_ALIVE_SECONDS
 from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.settings import McpSettings
 from common.caller import CALLER_HEADER

@@ -1,17 +1,19 @@
 """The departments' servers: pooled connections, service tokens, one circuit each."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, Self
 
-import aiohttp
 import structlog
 from yarl import URL
 
 from agentgateway.mcp.breaker import CircuitBreaker, State
+from agentgateway.mcp.connection import ConnectionBroken, Response
 from agentgateway.mcp.errors import faulty, timed_out, too_large, unavailable
 from agentgateway.mcp.metrics import circuit_is, circuit_is_gone
+from agentgateway.mcp.pool import NotConnected, Pool
 from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.settings import McpSettings
 from common.caller import CALLER_HEADER
@@ -21,10 +23,8 @@ from common.telemetry import trace_headers
 
 log = structlog.get_logger()
 
-KEEP_ALIVE_SECONDS = 4
-"""Below the five seconds after which uvicorn closes an idle connection, so that no request meets that moment."""
-
 TOKEN_RETRY_SECONDS = 5
+_ILLEGAL = re.compile("[\r\n\0]")
 
 
 class ServiceTokens(Protocol):
@@ -38,9 +38,7 @@ class ServiceTokens(Protocol):
 class Backend:
     """One department's server."""
 
-    def __init__(
-        self, department: Department, session: aiohttp.ClientSession, tokens: ServiceTokens, settings: McpSettings
-    ) -> None:
+    def __init__(self, department: Department, tokens: ServiceTokens, settings: McpSettings) -> None:
         """Nothing is sent yet."""
         self.name = department.name
         self.endpoint = department.endpoint
@@ -50,10 +48,14 @@ class Backend:
             department.name, settings.mcp_breaker_failures, settings.mcp_breaker_seconds, self._circuit_changed
         )
         self._audience = department.audience
-        self._url = URL(department.endpoint)
-        self._session = session
         self._tokens = tokens
         self._settings = settings
+        url = URL(department.endpoint)
+        self.pool = Pool(url, settings.mcp_connect_seconds)
+        self._head = (
+            f"POST {url.raw_path_qs} HTTP/1.1\r\nhost: {url.host_port_subcomponent}\r\n"
+            "content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+        )
         circuit_is(self.name, "closed")
 
     def _circuit_changed(self, state: State) -> None:
@@ -63,8 +65,8 @@ class Backend:
     @asynccontextmanager
     async def post(
         self, reach: Reach, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send one request; the response is closed with the context.
+    ) -> AsyncIterator[tuple[Response, asyncio.Timeout]]:
+        """Send one request; the response ends with the context, and at the deadline that comes with it.
 
         Raises:
             DepartmentFailure: Not reached, no answer in time, or the connection broke. Whatever breaks while the
@@ -72,62 +74,55 @@ class Backend:
         """
         with self.breaker:
             try:
-                async with await self._send(reach, body, headers, seconds) as response:
-                    yield response
-            except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError):
+                async with asyncio.timeout(seconds) as deadline:
+                    response = await self.pool.send(await self._request(reach, body, headers))
+                    try:
+                        await response.begin()
+                        yield response, deadline
+                    finally:
+                        response.release()
+            except NotConnected:
                 raise unavailable(self.name, self._settings.mcp_breaker_seconds) from None
             except TimeoutError:
                 raise timed_out(self.name, seconds) from None
-            except (aiohttp.ClientError, OSError) as error:
-                log.warning("department.broke_off", department=self.name, error=type(error).__name__)
-                raise faulty(self.name, "the connection broke off before the end") from None
+            except ConnectionBroken as error:
+                log.warning("department.broke_off", department=self.name, error=str(error))
+                raise faulty(self.name, str(error)) from None
 
-    async def _send(
-        self, reach: Reach, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> aiohttp.ClientResponse:
+    async def _request(self, reach: Reach, body: bytes, headers: Mapping[str, str]) -> bytes:
         try:
             token = await self._tokens.token(self._audience)
         except ServiceTokenUnavailable as error:
             log.error("department.no_token", department=self.name, error=str(error))
             raise unavailable(self.name, TOKEN_RETRY_SECONDS) from None
-        sent = {
-            "authorization": f"Bearer {token}",
-            CALLER_HEADER: reach.caller_header,
-            "content-type": "application/json",
-            **headers,
-            **trace_headers(),
-        }
-        timeout = _timeout(seconds, self._settings.mcp_connect_seconds)
-        try:
-            return await self._session.post(self._url, data=body, headers=sent, timeout=timeout, allow_redirects=False)
-        except aiohttp.ClientConnectorError:
-            # Refused before anything was sent, as when a pod has just gone: the next connection meets another one.
-            return await self._session.post(self._url, data=body, headers=sent, timeout=timeout, allow_redirects=False)
+        more = {**headers, **trace_headers()}
+        lines = "".join([f"{name}: {value}\r\n" for name, value in more.items() if not _ILLEGAL.search(value)])
+        head = (
+            f"{self._head}authorization: Bearer {token}\r\n{CALLER_HEADER}: {reach.caller_header}\r\n"
+            f"content-length: {len(body)}\r\n{lines}\r\n"
+        )
+        return head.encode("latin-1") + body
 
-    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def read(self, response: Response) -> bytes:
         """The whole body.
 
         Raises:
             RpcError: It is larger than `mcp_response_limit`; no more than that is ever held.
+            ConnectionBroken: It does not come to its end.
         """
-        if response.content_length is not None:
-            self.check_size(response.content_length)
-            return await response.read()
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            self.check_size(len(body))
-        return bytes(body)
+        self.check_size(response.content_length or 0)
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.chunks():
+            size += len(part)
+            self.check_size(size)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def check_size(self, size: int) -> None:
         """Refuse to hold an answer of `size` bytes, where that is more than passes at once."""
         if size > self._settings.mcp_response_limit:
             raise too_large(self.name, self._settings.mcp_response_limit)
-
-
-@lru_cache(maxsize=1024)
-def _timeout(seconds: float, connect_seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, connect_seconds))
 
 
 class Backends:
@@ -139,30 +134,26 @@ class Backends:
         self._settings = settings
         self._backends: dict[str, Backend] = {}
 
-    async def __aenter__(self) -> "Backends":
-        """Open the pool."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("user-agent", "accept-encoding"),
-        )
+    async def __aenter__(self) -> Self:
+        """Nothing is connected before it is needed."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close every connection."""
-        await self._session.close()
+        for backend in self._backends.values():
+            backend.pool.abort()
 
     def of(self, department: Department) -> Backend:
         """The server of `department`; a new endpoint begins with a closed circuit."""
         backend = self._backends.get(department.name)
         if backend is None or backend.endpoint != department.endpoint:
-            backend = Backend(department, self._session, self._tokens, self._settings)
-            self._backends[department.name] = backend
+            if backend is not None:
+                backend.pool.close()
+            backend = self._backends[department.name] = Backend(department, self._tokens, self._settings)
         return backend
 
     def keep_only(self, names: Mapping[str, Department]) -> None:
         """Forget departments that are gone, and their metrics."""
         for name in self._backends.keys() - names.keys():
-            del self._backends[name]
+            self._backends.pop(name).pool.close()
             circuit_is_gone(name)

@@ -166,11 +166,10 @@ class Catalogue:
         params: dict[str, Any] = {"_meta": META} if cursor is None else {"_meta": META, "cursor": cursor}
         body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": kind.method, "params": params})
         headers = {
-            "accept": "application/json, text/event-stream",
             "mcp-protocol-version": LATEST_MODERN_VERSION,
             "mcp-method": kind.method,
         }
-        async with backend.post(reach, body, headers, max(seconds, SHORTEST_WAIT)) as response:
+        async with backend.post(reach, body, headers, max(seconds, SHORTEST_WAIT)) as (response, _):
             if response.status == FORBIDDEN:
                 # The department knows of a change before the gateway's directory does.
                 return {kind.member: []}

@@ -1,13 +1,15 @@
 """Passes one request on to a department's server, and its answer back, byte for byte."""
 
+import asyncio
 from collections.abc import Mapping
 
-import aiohttp
 import orjson
 import structlog
+from starlette.types import Message as StreamEvent
 
 from agentgateway.mcp.backends import Backend
 from agentgateway.mcp.client import Client, ClientConnected
+from agentgateway.mcp.connection import Response
 from agentgateway.mcp.errors import RpcError, faulty, unavailable
 from agentgateway.mcp.message import Message
 from agentgateway.mcp.reach import Reach
@@ -31,12 +33,11 @@ STREAM_HEADERS = [
 def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of the client's that the protocol gives a meaning beyond this hop; never its token."""
     forwarded = {name: headers[name] for name in FORWARDED if name in headers}
-    forwarded["accept"] = "application/json, text/event-stream"
     forwarded.update((name, value) for name, value in headers.items() if name.startswith(PARAMETER_PREFIX))
     return forwarded
 
 
-def retry_after(response: aiohttp.ClientResponse) -> int:
+def retry_after(response: Response) -> int:
     """Seconds that the department wants to be left alone."""
     value = response.headers.get("retry-after", "")
     return int(value) if value.isdecimal() else USUAL_WAIT_SECONDS
@@ -67,10 +68,10 @@ class Relay:
         try:
             async with (
                 ClientConnected(self._client),
-                self._backend.post(reach, self._message.body, self._headers, seconds) as response,
+                self._backend.post(reach, self._message.body, self._headers, seconds) as (response, deadline),
             ):
                 streamed = response.status == 200 and response.content_type == "text/event-stream"
-                last, outcome = await (self._stream(response) if streamed else self._read(response))
+                last, outcome = await (self._stream(response, deadline) if streamed else self._read(response))
         except RpcError as error:
             if not self._client.status:
                 raise
@@ -82,7 +83,7 @@ class Relay:
             await self._client.respond(response.status, last)
         return outcome
 
-    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, str]:
+    async def _read(self, response: Response) -> tuple[bytes, str]:
         name = self._backend.name
         if response.status == FORBIDDEN:
             raise AccessWithdrawn
@@ -100,14 +101,23 @@ class Relay:
             raise faulty(name, "it is not a JSON-RPC response")
         return body, outcome_of(document)
 
-    async def _stream(self, response: aiohttp.ClientResponse) -> tuple[bytes, str]:
+    async def _stream(self, response: Response, deadline: asyncio.Timeout) -> tuple[bytes, str]:
         """Pass events on as they come, but for the response itself, which is returned with its outcome."""
-        await self._client.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        await self._send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS}, deadline)
         splitter = EventSplitter()
-        async for chunk in response.content.iter_any():
+        async for chunk in response.chunks():
             for event in splitter.feed(chunk):
                 if (answer := response_in(event)) is not None:
                     return event, outcome_of(answer)
-                await self._client.send({"type": "http.response.body", "body": event, "more_body": True})
+                await self._send({"type": "http.response.body", "body": event, "more_body": True}, deadline)
             self._backend.check_size(splitter.held)
         raise faulty(self._backend.name, "the stream ended without a response")
+
+    async def _send(self, event: StreamEvent, deadline: asyncio.Timeout) -> None:
+        """Send a part of the stream; the time that the client takes for it is not the department's."""
+        loop = asyncio.get_running_loop()
+        due, started = deadline.when(), loop.time()
+        deadline.reschedule(None)
+        await self._client.send(event)
+        if due is not None:
+            deadline.reschedule(due + loop.time() - started)

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ from services.application.tests.support.client import Client
 from services.application.tests.support.departments import FakeDepartment
 from services.application.tests.support.fault_proxy import Fault, calls
 from services.application.tests.support.files import vendors_csv
-from services.application.tests.support.stack import Platform
+from services.application.tests.support.stack import Platform, running_stack
 
 
 def events(client: Client, job: str) -> Iterator[tuple[str, Any]]:
@@ -71,6 +72,21 @@ def test_following_survives_a_table_that_fails_for_a_moment(
     fault = platform.proxy.add(Fault(calls("dynamodb", "GetItem", holding=job.encode()), times=6, status=500))
     assert [name for name, _ in told][-1] == "done"
     assert fault.hits > 6
+
+
+@pytest.mark.slow
+def test_an_api_that_is_stopped_ends_its_answers_and_goes(platform: Platform) -> None:
+    with running_stack(platform, "stopped") as stack:
+        client = Client(stack, ("finance",))
+        told = events(client, client.submit(client.upload(b"vendor_id\nV-00001\n")))
+        assert next(told)[0] == "progress"
+        started = time.monotonic()
+        stack.api.stop()
+        assert time.monotonic() - started < 10
+        # Cut off, rather than ended: whoever follows knows that there is more to come.
+        with pytest.raises(urllib3.exceptions.ProtocolError):
+            list(told)
+        assert "Traceback" not in stack.api.output()
 
 
 @pytest.mark.slow

@@ -290,6 +290,22 @@ def test_a_dead_department_costs_its_own_columns_and_nobody_elses(
     assert dana.wait(job)["status"] == "succeeded"
 
 
+def test_a_department_without_data_is_no_obstacle_unless_it_is_asked_for(
+    dana: Client, invoices: str, finance: FakeDepartment
+) -> None:
+    vendors = finance.datasets["vendors"]
+    vendors.version = None
+    try:
+        job = dana.submit(invoices)
+        for path in ("/api/jobs", "/api/preview"):
+            answer = dana.call("POST", path, document={"file": invoices, "departments": ["finance"]})
+            assert answer.slug == "department-unavailable"
+            assert b"not been published" in answer.body
+    finally:
+        vendors.version = "v1"
+    assert dana.wait(job)["departments"] == ["hr"]
+
+
 def test_departments_are_called_with_a_token_for_them_and_on_behalf_of_the_caller(
     stack: Stack, dana: Client, invoices: str, finance: FakeDepartment
 ) -> None:

@@ -76,22 +76,32 @@ class DepartmentLookup:
         *,
         call_seconds: float,
         total_seconds: float,
+        needed: Sequence[str] = (),
     ) -> None:
-        """``departments`` are those that ``datasets`` asks; a call is tried for ``total_seconds`` in all."""
+        """``datasets`` asks ``departments``; ``needed`` must have data; a call is tried for ``total_seconds``."""
         self._client = client
         self._loop = loop
         self._caller = caller
         self._departments = departments
         self._call_seconds = call_seconds
         self._total_seconds = total_seconds
+        self._needed = needed
         self._stopped = threading.Event()
         self._pending: set[Future[bytes]] = set()
 
     def datasets(self) -> Sequence[DatasetInfo]:
-        """The data sets of all the departments that are loaded, in the order of the departments' names."""
+        """The data sets of all the departments that are loaded, in the order of the departments' names.
+
+        Raises:
+            DepartmentUnavailable: A department gave no usable answer in time, or is needed and has no data.
+        """
+        names = sorted(self._departments)
         with ThreadPoolExecutor(_CONCURRENT, thread_name_prefix="describe") as pool:
-            described = list(pool.map(self.describe, sorted(self._departments)))
-        return [dataset for datasets in described for dataset in datasets]
+            described = dict(zip(names, pool.map(self.describe, names), strict=True))
+        for name in self._needed:
+            if not described[name]:
+                raise DepartmentUnavailable(name, "its data has not been published yet")
+        return [dataset for datasets in described.values() for dataset in datasets]
 
     def describe(self, department: str) -> Sequence[DatasetInfo]:
         """The data sets of one department that are loaded.

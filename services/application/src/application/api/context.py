@@ -60,12 +60,12 @@ class Context:
         """Run the engine in a thread; a few at a time, so that requests that only wait do not wait for these."""
         return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.work)
 
-    def lookup(self, caller: Caller, departments: Sequence[str]) -> DepartmentLookup:
-        """The caller's look-ups in departments."""
+    def lookup(self, caller: Caller, departments: Sequence[str], needed: Sequence[str] = ()) -> DepartmentLookup:
+        """The caller's look-ups in departments, of which ``needed`` must have data."""
         total = self.settings.department_seconds
         call = min(_CALL_SECONDS, total)
         return DepartmentLookup(
-            self.departments, self.loop, caller, departments, call_seconds=call, total_seconds=total
+            self.departments, self.loop, caller, departments, call_seconds=call, total_seconds=total, needed=needed
         )
 
     async def file(self, file: str, caller: Caller) -> File:

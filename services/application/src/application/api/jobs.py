@@ -67,7 +67,6 @@ async def start(
     wish: Wish, caller: CallerDep, context: ContextDep, idempotency_key: Annotated[str | None, Header()] = None
 ) -> Response:
     """Start a job on a file; with the same `Idempotency-Key` and body again, the same job is answered."""
-    await context.file(wish.file, caller)
     job = await context.compute(submit, context, wish, caller, idempotency_key)
     return _accepted(job, caller, context)
 

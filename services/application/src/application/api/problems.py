@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.aws import is_transient
+from application.aws import AwsError, is_transient
 from application.engine import DepartmentUnavailable, InputError
 from application.errors import DepartmentRefused, ObjectGone, TooLarge, TooSlow
 from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
@@ -107,19 +106,13 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
     answer(ObjectGone, lambda _: file_gone())
     answer(TooLarge, lambda _: too_large(max_body_bytes))
     answer(TooSlow, lambda _: too_slow())
-    for kind in (ClientError, BotoCoreError):
-        app.add_exception_handler(kind, _on_aws_error(app))
+    for kind in AwsError:
+        app.add_exception_handler(kind, _on_aws_error)
 
 
-def _on_aws_error(app: FastAPI) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def handle(request: Request, error: Exception) -> Response:
-        if not is_transient(error):
-            unforeseen = app.exception_handlers[Exception]
-            answered = unforeseen(request, error)
-            assert isinstance(answered, Awaitable)  # noqa: S101 - as common.problem defines it
-            response: Response = await answered
-            return response
-        log.warning("storage.unavailable", path=request.url.path, error=str(error))
-        return problem_response(storage_unavailable())
-
-    return handle
+async def _on_aws_error(request: Request, error: Exception) -> Response:
+    if not is_transient(error):
+        # Nothing that trying again would mend: handled as what is unforeseen.
+        raise error
+    log.warning("storage.unavailable", path=request.url.path, error=str(error))
+    return problem_response(storage_unavailable())

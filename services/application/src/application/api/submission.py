@@ -15,7 +15,7 @@ from application.api import problems
 from application.api.context import Context
 from application.api.documents import question_documents
 from application.aws import AwsError
-from application.engine import DepartmentUnavailable, InputError, Mapping, decide, propose_mapping
+from application.engine import InputError, Mapping, decide, propose_mapping
 from application.errors import Conflict
 from application.job_store import KeyTaken
 from application.lookup import DepartmentLookup
@@ -38,7 +38,7 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    file: str
+    file: str = Field(max_length=64)
     departments: list[str] | None = Field(default=None, max_length=100)
     mapping: dict[str, list[str]] | None = Field(default=None, max_length=1000)
     columns: dict[str, list[str]] | None = Field(default=None, max_length=1000)
@@ -71,7 +71,7 @@ def lookup_for(context: Context, wish: Wish, caller: Caller) -> DepartmentLookup
         )
     # Columns alone choose what is added, not where it is looked for.
     chosen = wish.named() if wish.departments is not None or wish.mapping else permitted
-    return context.lookup(caller, sorted(chosen))
+    return context.lookup(caller, sorted(chosen), wish.departments or ())
 
 
 def submit(context: Context, wish: Wish, caller: Caller, key: str | None) -> Job:
@@ -120,11 +120,7 @@ def _submitted(context: Context, caller: Caller, key: str, request_hash: str) ->
 
 
 def _mapping(context: Context, file: File, wish: Wish, caller: Caller) -> Mapping:
-    lookup = lookup_for(context, wish, caller)
-    datasets = lookup.datasets()
-    for department in wish.departments or ():
-        if not any(dataset.ref.department == department for dataset in datasets):
-            raise DepartmentUnavailable(department, "its data has not been published yet")
+    datasets = lookup_for(context, wish, caller).datasets()
     source = source_of(context, file)
     try:
         proposal = propose_mapping(

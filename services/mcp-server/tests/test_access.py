@@ -4,7 +4,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -86,7 +85,7 @@ async def test_a_member_of_the_restricted_group_sees_them(running: "Running") ->
 async def test_who_is_not_a_member_is_told_nothing(running: "Running", groups: list[str]) -> None:
     own = [group.format(running.department) for group in groups]
     answers = set()
-    async with httpx2.AsyncClient(headers=running.headers(*own)) as http:
+    async with running.http(running.headers(*own)) as http:
         for method in ("tools/list", "tools/call", "resources/list", "resources/read", "server/discover", "nonsense"):
             for name in (f"{running.department}_describe_datasets", "nonsense"):
                 body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": name}}
@@ -159,7 +158,7 @@ async def test_a_broken_department_file_closes_the_door_until_it_is_mended(
 ) -> None:
     async with own_finance() as finance:
         finance.change(old, new)
-        async with httpx2.AsyncClient(headers=finance.headers("finance")) as http:
+        async with finance.http(finance.headers("finance")) as http:
             response = await http.post(f"{finance.url}/mcp", json={})
         assert response.status_code == 503
         assert (await finance.readyz())[0] == 503
@@ -170,6 +169,6 @@ async def test_a_broken_department_file_closes_the_door_until_it_is_mended(
 async def test_a_missing_department_file_closes_the_door(own_finance: Any) -> None:
     async with own_finance() as finance:
         finance.file.unlink()
-        async with httpx2.AsyncClient(headers=finance.headers("finance")) as http:
+        async with finance.http(finance.headers("finance")) as http:
             response = await http.post(f"{finance.url}/mcp", json={})
         assert response.status_code == 503

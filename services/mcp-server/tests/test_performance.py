@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ VENDORS = "id,name,country,currency,status,terms,city,rating\n" + "".join(
     f"V-{number:05},Vendor {number} GmbH,DE,EUR,active,NET{number % 90},Berlin,{number % 5}\n"
     for number in range(20_000)
 )
-CALLS = 10
+CALLS = 20
 
 
 async def test_five_thousand_keys_cost_little_more_than_the_json_of_their_rows(serve: "Serve") -> None:
@@ -37,7 +38,7 @@ async def test_five_thousand_keys_cost_little_more_than_the_json_of_their_rows(s
         },
     }
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-    async with serve(DEPARTMENT, {"v.csv": VENDORS}, settings={"refresh_seconds": 3600}) as running:
+    async with serve(DEPARTMENT, {"v.csv": VENDORS}) as running:
         headers = running.headers("finance") | {
             "accept": "application/json",
             "content-type": "application/json",
@@ -57,13 +58,13 @@ async def test_five_thousand_keys_cost_little_more_than_the_json_of_their_rows(s
                 response = await http.post("http://mcp-finance/mcp", content=body)
             answer = response.json()["result"]["structuredContent"]
             assert sum(row["matched"] for row in answer["rows"]) == 5000
-            started = time.thread_time()
+            encoding, call = math.inf, math.inf
             for _ in range(CALLS):
+                started = time.thread_time()
                 orjson.dumps(answer)
-            encoding = time.thread_time() - started
-            started = time.thread_time()
-            for _ in range(CALLS):
+                encoded = time.thread_time()
                 await http.post("http://mcp-finance/mcp", content=body)
-            call = time.thread_time() - started
+                encoding = min(encoding, encoded - started)
+                call = min(call, time.thread_time() - encoded)
     # About 5 here; more than 100 where the SDK converts each row.
     assert call / encoding < 25

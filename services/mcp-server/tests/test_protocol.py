@@ -29,7 +29,7 @@ META = {
 async def post(running: "Running", method: str, headers: dict[str, str], **params: Any) -> httpx2.Response:
     body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": META | params}
     sent = HEADERS | running.headers("finance") | {"mcp-method": method} | headers
-    async with httpx2.AsyncClient() as http:
+    async with running.http() as http:
         return await http.post(f"{running.url}/mcp", content=json.dumps(body), headers=sent)
 
 
@@ -204,7 +204,7 @@ async def test_headers_that_contradict_the_body_are_refused(finance: "Running") 
 async def test_no_body_whatever_is_our_fault(finance: "Running", body: bytes, version: str | None) -> None:
     headers = {name: value for name, value in HEADERS.items() if name != "mcp-protocol-version"}
     headers |= finance.headers("finance") | ({"mcp-protocol-version": version} if version else {})
-    async with httpx2.AsyncClient() as http:
+    async with finance.http() as http:
         response = await http.post(f"{finance.url}/mcp", content=body, headers=headers)
     assert response.status_code < 500
     assert b"Traceback" not in response.content

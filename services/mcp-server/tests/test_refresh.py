@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 if TYPE_CHECKING:
     from conftest import Serve, Until
 
+OFTEN: dict[str, Any] = {"refresh_seconds": 0.05}
 RATES = "currency,rate_to_usd\n"
 
 
@@ -24,7 +25,7 @@ def failing(department: str, dataset: str) -> float | None:
 async def test_a_new_version_is_served_without_a_pause_and_never_mixed_with_the_old(
     own_finance: Any, until: "Until"
 ) -> None:
-    async with own_finance() as finance, finance.client("finance") as client:
+    async with own_finance(settings=OFTEN) as finance, finance.client("finance") as client:
         finance.put("rates.csv", RATES + "".join(f"C{number},1\n" for number in range(3000)))
         keys = [f"C{number}" for number in range(3000)]
 
@@ -57,7 +58,7 @@ async def test_a_new_version_is_served_without_a_pause_and_never_mixed_with_the_
 async def test_a_broken_object_leaves_the_last_good_one_and_shows_everywhere(
     serve: "Serve", until: "Until", broken: bytes, said: str
 ) -> None:
-    async with serve(DEPARTMENT.replace("jsonl", "csv"), {"things.csv": "id,size\n1,2\n"}) as running:
+    async with serve(DEPARTMENT.replace("jsonl", "csv"), {"things.csv": "id,size\n1,2\n"}, settings=OFTEN) as running:
         (before,) = (await running.call("real_estate_describe_datasets", {}))["datasets"]
         running.put("things.csv", broken)
 
@@ -86,7 +87,7 @@ async def test_a_broken_object_leaves_the_last_good_one_and_shows_everywhere(
 
 
 async def test_a_lacking_restricted_column_is_not_named(own_finance: Any, until: "Until") -> None:
-    async with own_finance() as finance:
+    async with own_finance(settings=OFTEN) as finance:
         finance.put("vendors.csv", "vendor_id,name\nV-1,A\n")
 
         async def noticed() -> bool:
@@ -98,7 +99,7 @@ async def test_a_lacking_restricted_column_is_not_named(own_finance: Any, until:
 
 
 async def test_a_deleted_object_leaves_the_last_good_one(own_finance: Any, until: "Until") -> None:
-    async with own_finance() as finance:
+    async with own_finance(settings=OFTEN) as finance:
         finance.s3.delete_object(Bucket=finance.bucket, Key="departments/mcp-finance/rates.csv")
 
         async def noticed() -> bool:
@@ -110,7 +111,7 @@ async def test_a_deleted_object_leaves_the_last_good_one(own_finance: Any, until
 
 
 async def test_a_department_without_data_waits_for_it(serve: "Serve", until: "Until") -> None:
-    async with serve(DEPARTMENT, {}, ready=False) as running:
+    async with serve(DEPARTMENT, {}, ready=False, settings=OFTEN) as running:
 
         async def noticed() -> bool:
             return await running.error_of("things") == "things.jsonl is not in the department's folder"
@@ -141,7 +142,7 @@ spec: {displayName: R, access: {groups: [real-estate]}, datasets: [{name: things
 
 
 async def test_a_changed_department_counts_before_its_data_is_looked_at_again(own_finance: Any, until: "Until") -> None:
-    async with own_finance(settings={"refresh_seconds": 3600}) as finance:
+    async with own_finance() as finance:
         finance.put("prices.csv", "currency,rate_to_usd\nEUR,7\n")
         finance.change("object: rates.csv", "object: prices.csv")
 
@@ -154,7 +155,7 @@ async def test_a_changed_department_counts_before_its_data_is_looked_at_again(ow
 
 
 async def test_an_object_above_the_limit_is_not_loaded(own_finance: Any, until: "Until") -> None:
-    async with own_finance(settings={"max_object_bytes": 2000}) as finance:
+    async with own_finance(settings=OFTEN | {"max_object_bytes": 2000}) as finance:
         finance.put("rates.csv", RATES + "X,1\n" * 1000)
 
         async def noticed() -> bool:
@@ -177,7 +178,7 @@ async def test_data_is_served_while_s3_is_away(
         own.put_object(Bucket="own", Key=f"departments/mcp-finance/{name}", Body=text)
     own.close()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    async with own_finance(settings={"department_data_bucket": "own"}) as finance:
+    async with own_finance(settings=OFTEN | {"department_data_bucket": "own"}) as finance:
         await asyncio.to_thread(server.stop)
 
         async def noticed() -> bool:

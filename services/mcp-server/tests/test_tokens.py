@@ -20,7 +20,7 @@ SERVICE = "system:serviceaccount:file-processing:"
 
 async def post(running: "Running", headers: dict[str, str]) -> httpx2.Response:
     accept = {"accept": "application/json, text/event-stream"}
-    async with httpx2.AsyncClient() as http:
+    async with running.http() as http:
         return await http.post(f"{running.url}/mcp", json=BODY, headers=accept | headers)
 
 
@@ -94,7 +94,7 @@ async def test_a_request_without_token_or_caller_is_refused(finance: "Running") 
 
 
 async def test_health_needs_no_token_and_readiness_tells_no_data(finance: "Running") -> None:
-    async with httpx2.AsyncClient() as http:
+    async with finance.http() as http:
         health = await http.get(f"{finance.url}/healthz")
     assert (health.status_code, health.text) == (200, "ok")
     status, details = await finance.readyz()
@@ -112,7 +112,7 @@ async def test_health_needs_no_token_and_readiness_tells_no_data(finance: "Runni
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
 async def test_there_is_no_session_to_listen_to_or_to_end(finance: "Running", method: str) -> None:
-    async with httpx2.AsyncClient(headers=finance.headers("finance")) as http:
+    async with finance.http(finance.headers("finance")) as http:
         response = await http.request(method, f"{finance.url}/mcp")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 

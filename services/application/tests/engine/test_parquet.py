@@ -22,10 +22,13 @@ from services.application.tests.engine.support import (
     departments,
     enrich,
     preview,
+    propose,
     refusal,
+    source_of,
 )
 
-from application.engine import DEFAULT_LIMITS, DepartmentUnavailable
+from application import engine
+from application.engine import DEFAULT_LIMITS, Cancelled, DepartmentUnavailable, Format, Progress
 
 MAPPING = {"vendor_id": ["finance.vendors"]}
 
@@ -187,6 +190,38 @@ def test_an_encrypted_file(plaintext_footer: bool) -> None:
     )
     error = refusal(parquet(table, encryption_properties=properties), "x.parquet", given=MAPPING)
     assert error.slug == "encrypted-file"
+
+
+def _repeated(text: str, rows: int) -> bytes:
+    """A file of a kilobyte or so, whose texts take any number of gigabytes."""
+    big = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    table = pa.table({"vendor_id": ["V-00001"] * rows, "big": big})
+    return parquet(table, compression="ZSTD", store_schema=False)
+
+
+def test_a_file_that_unpacks_to_a_hundred_gigabytes_takes_little_memory() -> None:
+    data = _repeated("x" * 1_000_000, 100_000)
+    assert len(data) < 100_000
+    before = pa.total_allocated_bytes()
+
+    def stop(progress: Progress) -> None:
+        assert pa.total_allocated_bytes() - before < 200 << 20
+        if progress.rows > 200:
+            raise Cancelled
+
+    mapping = engine.decide(propose(data, "x.parquet", given=MAPPING))
+    with pytest.raises(Cancelled):
+        engine.enrich(source_of(data), Format.PARQUET, mapping, departments(), io.BytesIO(), progress=stop)
+
+
+def test_a_row_that_is_too_long() -> None:
+    error = refusal(_repeated("x" * (9 << 20), 3), "x.parquet", given=MAPPING)
+    assert (error.slug, error.row) == ("record-too-long", 1)
+
+
+def test_text_that_is_not_utf8() -> None:
+    data = parquet(pa.table({"vendor_id": ["V-00001"]}), compression="NONE").replace(b"V-00001", b"V-000\xff\xff")
+    assert refusal(data, "x.parquet", given=MAPPING).slug == "corrupt-file"
 
 
 def test_a_file_without_rows_or_with_unfit_names() -> None:

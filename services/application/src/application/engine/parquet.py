@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import pyarrow as pa
@@ -13,40 +10,40 @@ import pyarrow.parquet as pq
 
 from application.engine.arrow_types import arrow_type, typed_columns
 from application.engine.errors import InputError
-from application.engine.files import SourceFile
 from application.engine.join import Rows, clean_keys
 from application.engine.model import ColumnMapping, Limits, Source
+from application.engine.parquet_rows import damage, opened
 from application.engine.run import Run
-from application.engine.table import Head, check_columns, check_mapping, no_rows
+from application.engine.table import Head, check_columns, check_mapping
 
-_BATCH_BYTES = 8 << 20
-_BATCH_ROWS = 1 << 16
 _GROUP_BYTES = 32 << 20
 _GROUP_ROWS = 1 << 20
 
 
 def read_head(source: Source, limits: Limits, rows: int) -> Head:
     """The columns and first rows; a value that cannot be a key (a list, a fraction, a date) is shown as text."""
-    with _opened(source) as file:
-        columns = _columns(file, limits)
-        batch = next(_batches(file, rows))
+    with opened(source) as file:
+        columns = _columns(file.schema, limits)
+        batch = next(file.batches(limits, rows))
         shown = [_texts(batch.column(index)) for index in range(len(columns))]
         return Head(columns, tuple(zip(*(column.slice(0, rows).to_pylist() for column in shown), strict=True)))
 
 
 def enrich_parquet(run: Run) -> None:
     """Write the file of ``run`` with the added columns, which have the data sets' types."""
-    with _opened(run.source) as file, run.joiner_for(_render) as joiner:
-        check_mapping(_columns(file, run.limits), run.mapping)
-        schema = file.schema_arrow
+    with opened(run.source) as file, run.joiner_for(_render) as joiner:
+        check_mapping(_columns(file.schema, run.limits), run.mapping)
+        schema = file.schema
         for entry in run.mapping:
             _check_key(entry.column, schema.field(entry.column).type)
             for name, column in zip(entry.added, entry.columns, strict=True):
                 schema = schema.append(pa.field(name, arrow_type(column.type)))
-        run.total_rows = file.metadata.num_rows
-        with pq.ParquetWriter(run.sink, schema, compression=_compression(file)) as writer:
+        run.total_rows = file.count
+        with damage():
+            compression = _compression(file.file.metadata)
+        with pq.ParquetWriter(run.sink, schema, compression=compression) as writer:
             held: list[pa.RecordBatch] = []
-            for batch in _batches(file, _batch_rows(file)):
+            for batch in file.batches(run.limits):
                 keys = [clean_keys(_texts(batch.column(entry.column))) for entry in run.mapping]
                 added = [
                     column
@@ -57,7 +54,7 @@ def enrich_parquet(run: Run) -> None:
                 if sum(part.nbytes for part in held) >= _GROUP_BYTES or sum(map(len, held)) >= _GROUP_ROWS:
                     writer.write_table(pa.Table.from_batches(held), row_group_size=_GROUP_ROWS)
                     held.clear()
-                run.advance(len(batch), run.source.size * (run.rows + len(batch)) // file.metadata.num_rows)
+                run.advance(len(batch), run.source.size * (run.rows + len(batch)) // file.count)
             if held:
                 writer.write_table(pa.Table.from_batches(held), row_group_size=_GROUP_ROWS)
 
@@ -68,55 +65,8 @@ def _render(entry: ColumnMapping, rows: Rows) -> pa.Array:
     )
 
 
-@contextmanager
-def _opened(source: Source) -> Iterator[pq.ParquetFile]:
-    """The file open for reading."""
-    with _damage():
-        file = pq.ParquetFile(io.BufferedReader(SourceFile(source), 1 << 20), pre_buffer=False, buffer_size=1 << 20)
-    with file:
-        if not file.metadata.num_rows:
-            raise no_rows()
-        yield file
-
-
-def _batches(file: pq.ParquetFile, rows: int) -> Iterator[pa.RecordBatch]:
-    """Batches of up to ``rows`` rows."""
-    batches = file.iter_batches(batch_size=rows)
-    while True:
-        with _damage():
-            batch = next(batches, None)
-        if batch is None:
-            return
-        yield batch
-
-
-@contextmanager
-def _damage() -> Iterator[None]:
-    """Makes an ``InputError`` of what Arrow finds wrong with a file."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        # Arrow's own I/O errors are plain OSErrors without a number; others are the source's, and not the file's fault.
-        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
-            raise
-        text = str(error).lower()
-        if "encrypt" in text or "decrypt" in text:
-            raise InputError(
-                "encrypted-file",
-                "The file is encrypted",
-                "The Parquet file is encrypted and cannot be read.",
-                expected="a Parquet file without encryption",
-            ) from None
-        raise InputError(
-            "corrupt-file",
-            "The file is damaged",
-            "The Parquet file is damaged or cut off and cannot be read.",
-            expected="a whole Parquet file",
-        ) from None
-
-
-def _columns(file: pq.ParquetFile, limits: Limits) -> tuple[str, ...]:
-    names = tuple(file.schema_arrow.names)
+def _columns(schema: pa.Schema, limits: Limits) -> tuple[str, ...]:
+    names = tuple(schema.names)
     check_columns(names, limits, row=None)
     return names
 
@@ -145,17 +95,9 @@ def _texts(column: pa.Array) -> pa.Array:
         return pa.array([None if value is None else str(value)[:1000] for value in column.to_pylist()], pa.string())
 
 
-def _batch_rows(file: pq.ParquetFile) -> int:
-    """Rows that take some megabytes, by what the file says about itself."""
-    unpacked = sum(file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups))
-    rows: int = file.metadata.num_rows
-    fitting: int = _BATCH_BYTES * rows // max(unpacked, 1)
-    return max(1, min(_BATCH_ROWS, fitting))
-
-
-def _compression(file: pq.ParquetFile) -> Any:
+def _compression(metadata: pq.FileMetaData) -> Any:
     """The codec of the input's columns; the usual one if they have several."""
-    group = file.metadata.row_group(0)
+    group = metadata.row_group(0)
     codecs = {group.column(index).path_in_schema: group.column(index).compression for index in range(group.num_columns)}
     first = cast(str, next(iter(codecs.values())))
     if set(codecs.values()) != {first}:

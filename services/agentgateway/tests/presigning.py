@@ -1,7 +1,7 @@
 """A client's side of the IAM exchange, by botocore."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 from botocore.auth import SigV4QueryAuth
@@ -28,15 +28,15 @@ def presign(
     *,
     expires: int = 60,
     region: str = REGION,
-    at: datetime | None = None,
+    age: float = 0,
     query: str = "Action=GetCallerIdentity&Version=2011-06-15",
     headers: dict[str, str] | None = None,
     method: str = "GET",
 ) -> str:
-    """A presigned URL as `fileproc login --iam` makes it; `gateway` is the host that is signed."""
+    """A presigned URL as `fileproc login --iam` makes it, `age` seconds ago; `gateway` is the host that is signed."""
     named = {"x-fileproc-gateway": gateway} if headers is None else headers
     request = AWSRequest(method=method, url=f"{endpoint}/?{query}", headers=named)
-    moment = at or datetime.now(UTC)
+    moment = datetime.now(UTC) - timedelta(seconds=age)
     with mock.patch("botocore.auth.get_current_datetime", return_value=moment.replace(tzinfo=None)):
         SigV4QueryAuth(credentials, "sts", region, expires=expires).add_auth(request)
     return str(request.url)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jose import jwt
 from services.agentgateway.tests.fakes import UserPool
@@ -69,11 +69,15 @@ def changed(**claims: Any) -> Callable[[UserPool], str]:
     return lambda pool: pool.token(**claims)
 
 
-NOW = int(time.time())
+def timed(**seconds: int) -> Callable[[UserPool], str]:
+    """Claims that are so many seconds from now."""
+    return lambda pool: pool.token(None, **{claim: int(time.time()) + value for claim, value in seconds.items()})
+
+
 BAD_TOKENS: dict[str, Callable[[UserPool], str]] = {
-    "expired": changed(exp=NOW - 1),
-    "early by nbf": changed(nbf=NOW + 3600),
-    "early by iat": changed(iat=NOW + 3600),
+    "expired": timed(exp=-1),
+    "early by nbf": timed(nbf=3600),
+    "early by iat": timed(iat=3600),
     "of another pool": changed(iss="https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other"),
     "of another pool, with its key": lambda pool: pool.token(SigningKey("pool-1"), iss="https://other.example"),
     "signed by another key of the same kid": lambda pool: pool.token(SigningKey("pool-1")),
@@ -81,7 +85,6 @@ BAD_TOKENS: dict[str, Callable[[UserPool], str]] = {
     "issued to another client": changed(client_id="another-client"),
     "issued to no client": changed(client_id=None),
     "for another audience": changed(aud="https://api.other.example"),
-    "for an audience that starts alike": changed(aud="http://127.0.0.1:1.evil.example"),
     "an ID token": changed(token_use="id", aud="web-client", client_id=None),
     "of no use": changed(token_use=None),
     "alg none": lambda pool: unsigned(pool, "none"),
@@ -173,6 +176,9 @@ async def test_a_token_that_was_asked_for_with_a_resource_is_accepted_for_this_g
     for resource in ("", "/mcp", "/mcp/finance"):
         status, _, _ = await ask(client, gateway, "rest", world.pool.token(aud=[gateway + resource]))
         assert status == 201, resource
+    for resource in (".evil.example", "0", "@evil.example"):
+        status, _, _ = await ask(client, gateway, "rest", world.pool.token(aud=[gateway + resource]))
+        assert status == 401, resource
 
 
 async def test_what_the_token_says_about_the_caller_reaches_the_application(
@@ -264,6 +270,7 @@ claim_sets = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(head=claim_sets | json_values, payload=claim_sets | json_values, signature=st.text(max_size=20))
 def test_whatever_looks_like_a_token_is_refused_and_never_an_accident(
     authenticator: Authenticator, head: Any, payload: Any, signature: str
@@ -273,6 +280,7 @@ def test_whatever_looks_like_a_token_is_refused_and_never_an_accident(
             asyncio.run(authenticator.verify(token))
 
 
+@settings(deadline=None)
 @given(text=st.text())
 def test_whatever_is_sent_as_authorization_is_refused_and_never_an_accident(
     authenticator: Authenticator, text: str

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -151,8 +150,8 @@ async def test_a_wrong_secret_and_a_changed_signature_are_refused(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"at": datetime.now(UTC) - timedelta(seconds=75)},
-        {"at": datetime.now(UTC) + timedelta(minutes=5)},
+        {"age": 75},
+        {"age": -300},
         {"expires": 61},
         {"expires": 3600},
         {"expires": 0},

@@ -26,7 +26,6 @@ async def test_a_gateway_that_can_do_its_work_says_so(gateway: str, client: aioh
         ({"cognito_jwks_url": "http://127.0.0.1:9/jwks.json"}, "user_pool_keys"),
         ({"kubernetes_api_url": "http://127.0.0.1:9"}, "service_tokens"),
         ({"service_account_token_file": "/nowhere/token"}, "service_tokens"),
-        ({"application_url": "http://127.0.0.1:9"}, "application"),
         ({"departments_dir": "/nowhere"}, "departments"),
     ],
     ids=lambda value: str(value) if isinstance(value, str) else "",
@@ -42,14 +41,17 @@ async def test_a_gateway_that_lacks_something_names_it_and_stays_alive(
             assert response.status == 200
 
 
-async def test_readiness_returns_with_the_application(world: World, client: aiohttp.ClientSession) -> None:
+async def test_an_application_that_is_away_is_told_and_does_not_take_mcp_with_it(
+    world: World, client: aiohttp.ClientSession
+) -> None:
     world.application.available = False
     try:
         async with running_gateway(world) as gateway:
-            assert (await ready(client, gateway))[0] == 503
+            status, told = await ready(client, gateway)
+            assert (status, told["checks"]["application"]) == (200, False)
             world.application.available = True
             async with asyncio.timeout(10):
-                while (await ready(client, gateway))[0] != 200:
+                while not (await ready(client, gateway))[1]["checks"]["application"]:
                     await asyncio.sleep(0.05)
     finally:
         world.application.available = True

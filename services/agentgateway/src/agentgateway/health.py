@@ -14,6 +14,9 @@ from common.service_tokens import ServiceTokenSource, ServiceTokenUnavailable
 
 log = structlog.get_logger()
 
+COSTS_ONE_FACE = frozenset({"application"})
+"""What is told, but is no reason to take the gateway out of its load balancer: MCP goes on without REST."""
+
 KEPT_SECONDS = 1
 """How long an answer is kept, so that probes cost the same however many there are."""
 
@@ -59,6 +62,11 @@ class Readiness:
                     log.info("readiness.changed", **known)
                 self._known, self._until = known, time.monotonic() + KEPT_SECONDS
             return self._known
+
+    @staticmethod
+    def suffices(checks: Mapping[str, bool]) -> bool:
+        """Whether the gateway can do what it can do alone."""
+        return all(there or name in COSTS_ONE_FACE for name, there in checks.items())
 
     async def _has_keys(self) -> bool:
         if not self._keys.loaded:

@@ -72,11 +72,15 @@ class Limit:
 
 
 class Served:
-    """An ASGI application on a port of its own, in a thread of its own."""
+    """An ASGI application on a port of its own, in a thread of its own.
+
+    The port is taken at once, and refuses connections until the context is entered. Another one may take it too, and
+    serve when this one is gone.
+    """
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
         self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._socket.bind(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"

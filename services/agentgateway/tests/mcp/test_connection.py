@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.agentgateway.tests.mcp.harness import Gateway, gateway
 
@@ -185,6 +185,7 @@ async def taken(response: Response) -> bytes:
     return b"".join([chunk async for chunk in response.chunks()])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.booleans(), st.lists(st.integers(1, 20), min_size=1)
 )
@@ -204,6 +205,7 @@ def test_a_body_is_the_same_however_it_is_cut(parts: list[bytes], is_chunked: bo
     assert not wire.ended
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_a_response_or_an_error(data: bytes) -> None:
     connection, _, response, _ = connected()

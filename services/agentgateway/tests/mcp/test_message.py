@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp.shared.inbound import encode_header_value
 from services.agentgateway.tests.mcp.harness import META, VERSION
@@ -34,6 +34,7 @@ def outcome(ask: Callable[[], Any]) -> tuple[Any, RpcError | None]:
         return None, error
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | values.map(orjson.dumps))
 def test_any_bytes_are_json_or_refused(body: bytes) -> None:
     document, error = outcome(lambda: parse(body))
@@ -44,6 +45,7 @@ def test_any_bytes_are_json_or_refused(body: bytes) -> None:
         assert orjson.loads(error.body(None))["error"]["code"] == -32700
 
 
+@settings(deadline=None)
 @given(
     values | st.fixed_dictionaries({}, optional={"id": values, "method": methods | values, "params": values}),
     st.dictionaries(
@@ -58,6 +60,7 @@ def test_any_document_is_a_request_or_none_or_refused(document: Any, sent: dict[
     assert message is None or (isinstance(message, Message) and message.body == b"body")
 
 
+@settings(deadline=None)
 @given(methods, text, st.integers(0, 2**53) | text, st.booleans())
 def test_a_request_whose_headers_agree_is_let_through(method: str, name: str, request_id: Any, modern: bool) -> None:
     params: dict[str, Any] = {names[method]: name} if method in names else {}
@@ -73,6 +76,7 @@ def test_a_request_whose_headers_agree_is_let_through(method: str, name: str, re
     assert (message.id, message.method, message.params, message.modern) == (request_id, method, params, modern)
 
 
+@settings(deadline=None)
 @given(text, text, st.booleans())
 def test_a_request_whose_name_differs_is_refused(name: str, other: str, modern: bool) -> None:
     headers = raw(

@@ -1,7 +1,7 @@
 """Events are cut whole, wherever the network cuts the bytes."""
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentgateway.mcp.sse import EventSplitter, data_of, event_of, response_in
@@ -23,6 +23,7 @@ def events(draw: st.DrawFn) -> bytes:
     return (end[: len(end) // 2]).join(content or [b": ping"]) + end
 
 
+@settings(deadline=None)
 @given(st.lists(events(), max_size=6), st.binary(max_size=10), st.lists(st.integers(1, 9), min_size=1))
 def test_the_same_events_come_out_however_the_stream_is_cut(whole: list[bytes], rest: bytes, cuts: list[int]) -> None:
     stream, rest = b"".join(whole), rest.replace(b"\r", b"").replace(b"\n", b"")
@@ -39,6 +40,7 @@ def test_the_same_events_come_out_however_the_stream_is_cut(whole: list[bytes], 
     assert len(pieces) <= len(at_once) == len(whole)
 
 
+@settings(deadline=None)
 @given(values)
 def test_a_response_is_found_in_its_event(value: object) -> None:
     response = {"jsonrpc": "2.0", "id": 1, "result": {"value": value}}

@@ -111,7 +111,7 @@ async def test_a_deleted_object_leaves_the_last_good_one(own_finance: Any, until
 
 
 async def test_a_department_without_data_waits_for_it(serve: "Serve", until: "Until") -> None:
-    async with serve(DEPARTMENT, {}, ready=False, settings=OFTEN) as running:
+    async with serve(DEPARTMENT, {}, ready=False) as running:
 
         async def noticed() -> bool:
             return await running.error_of("things") == "things.jsonl is not in the department's folder"

@@ -17,6 +17,7 @@ from mcp_server.s3 import DepartmentObjects, StorageUnavailable
 log = structlog.get_logger()
 
 DEPARTMENT_LOOK_SECONDS = 0.5
+FIRST_VERSION_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,12 @@ class DatasetStore:
         while True:
             department = self._department.current()
             await self.refresh()
-            looks = max(1, round(self._refresh_seconds / DEPARTMENT_LOOK_SECONDS))
+            # Whoever waits for a first version, waits with nothing to serve.
+            complete = bool(self._states) and all(state.table is not None for state in self._states.values())
+            pause = self._refresh_seconds if complete else min(self._refresh_seconds, FIRST_VERSION_SECONDS)
+            looks = max(1, round(pause / DEPARTMENT_LOOK_SECONDS))
             for _ in range(looks):
-                await asyncio.sleep(self._refresh_seconds / looks)
+                await asyncio.sleep(pause / looks)
                 if self._department.current() is not department:
                     break
 

@@ -187,6 +187,12 @@ def test_a_pdf_that_is_too_large(limits: Limits) -> None:
     assert refusal(GOOD, "memo.pdf", limits=limits).slug == "file-too-large"
 
 
+def test_the_content_of_a_damaged_pdf_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    for place in range(100, 700, 20):
+        enrich_or_refuse(GOOD[:place] + b"0 ; R" + GOOD[place + 5 :], "memo.pdf", GIVEN)
+    assert not caplog.records
+
+
 def test_notes_are_bounded_and_what_is_left_out_is_said() -> None:
     result = enrich(pdf_of("V-00001 V-00001 V-00002"), "memo.pdf", limits=Limits(notes=2))
     assert len(notes_of(result.data)) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
@@ -18,6 +19,9 @@ from application.engine.notes import Annotator, Note, annotating
 from application.engine.pdf_summary import MOST_PAGES, Entry, summary_pdf
 from application.engine.pdf_text import Place, corrupt_pdf, encrypted_pdf, find_places
 from application.engine.run import Run
+
+# What pypdf finds odd it logs, with the bytes around it: a file's content is nobody's but its owner's.
+logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)
 
 _YELLOW = "ffe066"
 _MOST_ENTRIES = 2000

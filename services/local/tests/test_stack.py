@@ -113,6 +113,14 @@ def test_a_stack_in_the_background_from_up_to_down(terminal: Terminal, tmp_path:
     (offers,) = departments[3]["datasets"]
     assert [column["name"] for column in offers["columns"]] == ["offer_id", "title"]
 
+    demo = terminal.run("demo")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    for words in ("held back", "bank_account", "as three users", "Refused:", "finance_lookup_vendors as frank"):
+        assert words in demo.stdout
+    saved = sorted(file.name for file in (terminal.state / "demo").rglob("*.*"))
+    assert saved.count("invoices.enriched.csv") == 3
+    assert {"employees.enriched.jsonl", "contracts.enriched.parquet", "memo.enriched.docx"} <= set(saved)
+
     again = terminal.run("up", "--background")
     assert (again.returncode, "is up already" in again.stderr) == (1, True)
     wrong = terminal.run("token", "mallory")

@@ -23,7 +23,6 @@ from local.stack import Stack
 SAMPLES: Final = Path(__file__).parents[2] / "samples"
 SHOWN_ROWS: Final = 4
 SHOWN_WIDTH: Final = 24
-REPORT_COLUMNS: Final = ("vendor_id", "currency", "buyer", "approver", "employee_id", "contract_id")
 
 
 class DemoFailed(Exception):
@@ -36,7 +35,6 @@ class Enriched:
 
     user: str
     file: Path
-    rows: int
     added: tuple[str, ...]
     matched: int
     unmatched: int
@@ -81,15 +79,15 @@ def other_formats(stack: Stack, console: Console) -> None:
     for user, name in (("bob", "employees.jsonl"), ("dana", "contracts.parquet")):
         done = enrich(stack, user, name)
         expect(bool(done.added), f"{name} comes back with columns of {user}'s departments")
-        title = f"{name} as {user}: {len(done.added)} columns added"
+        title = f"{name} as {user}: {len(done.added)} columns added, {done.matched} keys found, {done.unmatched} not"
         show_rows(console, title, list(read_rows(done.file)), key_columns(done.added), done.added)
-    table = Table("file", "user", "rows or paragraphs", "keys found", "not found", "saved as")
+    table = Table("file", "user", "keys found", "not found", title="Spreadsheets and documents", title_justify="left")
     for user, name in (("dana", "invoices.xlsx"), ("dana", "memo.docx"), ("carol", "memo.pdf")):
         done = enrich(stack, user, name)
         expect(done.matched > 0, f"keys are found in {name}")
-        place = str(done.file.relative_to(stack.state.path.parent))
-        table.add_row(name, user, str(done.rows), str(done.matched), str(done.unmatched), place)
+        table.add_row(name, user, str(done.matched), str(done.unmatched))
     console.print(table)
+    console.print(f"All of them are saved under {stack.state.path / 'demo'}", style="dim", soft_wrap=True)
 
 
 def refused(stack: Stack, console: Console) -> None:
@@ -143,7 +141,7 @@ def enrich(stack: Stack, user: str, name: str) -> Enriched:
         report = client.report(job.id)
     matched = sum(mapping.matched for mapping in report.mappings)
     unmatched = sum(mapping.unmatched for mapping in report.mappings)
-    return Enriched(user, file, report.rows, report.columns_added, matched, unmatched)
+    return Enriched(user, file, report.columns_added, matched, unmatched)
 
 
 def read_rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -167,19 +165,25 @@ def key_columns(added: Sequence[str]) -> list[str]:
 def show_rows(
     console: Console, title: str, rows: Sequence[dict[str, Any]], keys: Sequence[str], added: Sequence[str]
 ) -> None:
-    """The first rows, the keys and as many of the added columns as fit on the screen."""
-    fits = max(1, console.width // SHOWN_WIDTH - len(keys))
-    shown = [*keys, *telling(added)[:fits]]
-    left_out = len(added) - (len(shown) - len(keys))
-    table = Table(*shown, title=title, title_justify="left", caption=f"… {left_out} more columns" if left_out else None)
+    """The first rows: the keys, and as many of the added columns as fit on the screen, those first that tell most."""
+    wanted = [*keys, *sorted(added, key=importance)]
+    width, shown = 1, list[str]()
+    for column in wanted:
+        width += 3 + max(len(column), *(len(cell(row.get(column))) for row in rows[:SHOWN_ROWS]))
+        if shown and width > console.width:
+            break
+        shown.append(column)
+    more = f"… and {len(wanted) - len(shown)} more columns" if len(shown) < len(wanted) else None
+    table = Table(*shown, title=title, title_justify="left", caption=more, caption_justify="left")
     for row in rows[:SHOWN_ROWS]:
         table.add_row(*(cell(row.get(column)) for column in shown))
     console.print(table)
 
 
-def telling(columns: Sequence[str]) -> list[str]:
-    """Those columns first that tell most: what is restricted, then one of each data set after the other."""
-    return sorted(columns, key=lambda column: (not column.endswith(("bank_account", "name", "title")), column))
+def importance(column: str) -> int:
+    """Sorts columns for people: names, then what not everybody sees, then the rest as it comes."""
+    name = column.rpartition(".")[2]
+    return {"name": 0, "title": 0, "bank_account": 1}.get(name, 2)
 
 
 def cell(value: Any) -> str:

@@ -137,6 +137,7 @@ def env(
         if role not in names.ON_PREMISES_ROLES:
             fail(f"There is no role '{role}'. There are: {', '.join(names.ON_PREMISES_ROLES)}", 2)
         variables |= stack.role_credentials(role)
+    print("unset AWS_PROFILE AWS_SESSION_TOKEN")  # they would count for more than what follows
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
 

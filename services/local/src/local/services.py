@@ -98,6 +98,8 @@ def _aws(state: StateFolder, addresses: Addresses) -> Service:
         "DATA_DIR": str(state.data),
         "APP_URL": addresses.app,
         "TMPDIR": str(state.temporary),
+        # Each connection is a thread, and each thread's own heap would keep what large bodies needed.
+        "MALLOC_ARENA_MAX": "2",
     }
     return Service("aws", "local.aws", f"{addresses.aws}/readyz", environment)
 

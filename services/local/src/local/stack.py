@@ -88,10 +88,10 @@ class Stack:
         if self.is_up:
             raise StackError(f"a stack is up already with the state folder {self.state.path}; stop it by: local down")
         self._supervisor.stop()
+        check_ports(self.addresses)
         self.state.path.mkdir(parents=True, exist_ok=True)
         departments = prepare(self.state, self.addresses, self._departments, self._data)
         self.state.write(StackFile(port=self.addresses.first_port, departments=departments))
-        check_ports(self.addresses)
         self._supervisor.start(self.services, restart=self._restart, settings=self._settings)
 
     def wait(self, on_ready: Callable[[Service, float], None] | None = None, seconds: float = START_SECONDS) -> None:

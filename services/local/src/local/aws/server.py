@@ -118,4 +118,4 @@ def main() -> None:
         seed(f"http://127.0.0.1:{server.port}", settings.departments_dir, settings.data_dir, settings.app_url)
     gc.freeze()  # what is there by now stays, so that a later look for cycles is quick
     with serving(app, settings.aws_port):
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pause()  # SIGTERM ends it at once: there is nothing to keep

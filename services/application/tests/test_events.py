@@ -11,6 +11,8 @@ from services.application.tests.support.fault_proxy import Fault, calls
 from services.application.tests.support.files import vendors_csv
 from services.application.tests.support.stack import Platform, running_stack
 
+pytestmark = pytest.mark.slow
+
 
 def events(client: Client, job: str) -> Iterator[tuple[str, Any]]:
     """Events and comments as they come; ends when the server ends it."""
@@ -74,7 +76,6 @@ def test_following_survives_a_table_that_fails_for_a_moment(
     assert fault.hits > 6
 
 
-@pytest.mark.slow
 def test_an_api_that_is_stopped_ends_its_answers_and_goes(platform: Platform) -> None:
     with running_stack(platform, "stopped") as stack:
         client = Client(stack, ("finance",))
@@ -89,7 +90,6 @@ def test_an_api_that_is_stopped_ends_its_answers_and_goes(platform: Platform) ->
         assert "Traceback" not in stack.api.output()
 
 
-@pytest.mark.slow
 def test_a_comment_keeps_the_connection_while_nothing_happens(alice: Client, finance: FakeDepartment) -> None:
     def wait(_: str) -> None:
         finance.delay = 17

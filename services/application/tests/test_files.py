@@ -9,6 +9,8 @@ from services.application.tests.support.client import Client
 from services.application.tests.support.departments import FakeDepartment
 from services.application.tests.support.stack import Stack, wait_until
 
+pytestmark = pytest.mark.slow
+
 SMALL = b"vendor_id\nV-00001\n"
 BOUNDARY = "a-boundary"
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}

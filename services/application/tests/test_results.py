@@ -9,6 +9,8 @@ from services.application.tests.support.client import Client
 from services.application.tests.support.departments import FakeDepartment
 from services.application.tests.support.stack import Stack, wait_until
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"vendor_id\n" + b"".join(b"V-%05d\n" % number for number in range(3000))
 
 
@@ -45,7 +47,7 @@ def test_a_result_is_a_download_with_a_name_that_cannot_break_out(lead: Client, 
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(whole)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_range_of_a_result_can_be_had(lead: Client, job: str, whole: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(whole) - 1))

@@ -48,6 +48,11 @@ def test_errors_are_problems_whatever_they_are(alice: Client) -> None:
     )
 
 
+def test_the_interface_is_described(alice: Client) -> None:
+    paths = alice.call("GET", "/api/openapi.json").json()["paths"]
+    assert {"/api/files", "/api/uploads/{upload}/complete", "/api/jobs/{job}/events", "/api/departments"} <= set(paths)
+
+
 def test_a_body_that_is_too_large_or_too_slow_is_refused(stack: Stack, alice: Client) -> None:
     large = alice.call("POST", "/api/jobs", document={"file": "x" * 200_000})
     assert (large.status, large.slug) == (413, "too-large")
@@ -59,6 +64,7 @@ def test_a_body_that_is_too_large_or_too_slow_is_refused(stack: Stack, alice: Cl
     assert answer.startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.slow
 def test_health_needs_no_token_and_readiness_tells_the_truth(platform: Platform, stack: Stack) -> None:
     assert POOL.request("GET", f"{stack.url}/healthz").status == 200
     ready = wait_until(lambda: (a := POOL.request("GET", f"{stack.url}/readyz")).status == 200 and a)

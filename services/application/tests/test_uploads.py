@@ -6,6 +6,8 @@ import urllib3
 from services.application.tests.support.client import Answer, Client
 from services.application.tests.support.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"vendor_id,number\n" + b"V-00001,123456789\n" * 1_100_000
 
 

@@ -53,7 +53,8 @@ async def _finished(identifier: str, caller: Caller, context: Context) -> tuple[
     return job, job.result
 
 
-@router.api_route("/{job}/result", methods=["GET", "HEAD"])
+@router.head("/{job}/result", include_in_schema=False)
+@router.get("/{job}/result")
 async def download(job: str, request: Request, caller: CallerDep, context: ContextDep) -> Response:
     """The enriched file. One range of bytes may be asked for."""
     found, result = await _finished(job, caller, context)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from local.addresses import Addresses
-from local.stack import Stack, free_block
+from local.stack import Stack, StackError, free_block
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -176,6 +176,14 @@ def _listens(url: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def test_a_service_that_cannot_start_is_named_with_its_reason(tmp_path: Path) -> None:
+    wrong = {"gateway": {"COGNITO_ISSUER": "nonsense"}}
+    stack = Stack(tmp_path / "state", settings=wrong, restart=True)
+    with pytest.raises(StackError, match=r"gateway ended(.|\n)*COGNITO_ISSUER"), stack:
+        raise AssertionError("it must not be ready")
+    assert stack.supervisor.members() == []
 
 
 def test_a_service_that_is_killed_stays_down_until_it_is_started(tmp_path: Path) -> None:

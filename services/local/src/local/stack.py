@@ -106,20 +106,28 @@ class Stack:
         """
         begin = time.monotonic()
         missing = list(self.services)
+        pids: dict[str, int] = {}
         while missing:
             for service in [each for each in missing if is_ready(each)]:
                 missing.remove(service)
                 if on_ready:
                     on_ready(service, time.monotonic() - begin)
             late = time.monotonic() - begin > seconds
-            failed = {process.name for process in self._supervisor.processes() or [] if process.has_failed}
+            ended = self._ended(pids)
             for service in missing:
-                if late or service.name in failed:
-                    why = "ended" if service.name in failed else f"was not ready after {seconds:.0f} s"
+                if late or service.name in ended:
+                    why = "ended" if service.name in ended else f"was not ready after {seconds:.0f} s"
                     raise StackError(
                         f"{service.name} {why}. The end of {self.log(service.name)}:\n{self._end_of(service)}"
                     )
             time.sleep(0.1)
+
+    def _ended(self, pids: dict[str, int]) -> set[str]:
+        """The processes that ended, also those that were started again since `pids` were noted."""
+        processes = self._supervisor.processes() or []
+        ended = {each.name for each in processes if each.has_failed or pids.get(each.name, each.pid) != each.pid}
+        pids.update({each.name: each.pid for each in processes if each.pid})
+        return ended
 
     def _end_of(self, service: Service) -> str:
         text = last_lines(self.log(service.name))

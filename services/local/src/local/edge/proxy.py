@@ -72,7 +72,7 @@ class Proxy:
                 skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
             ) as answer:
                 return await _relay(request, answer)
-        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError):
+        except aiohttp.ClientConnectionError:
             return web.Response(status=502, text="502 Bad Gateway: the service behind does not answer\n")
         except TimeoutError:
             return web.Response(status=504, text="504 Gateway Timeout\n")

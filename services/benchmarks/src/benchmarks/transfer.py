@@ -41,11 +41,9 @@ class Transfers:
         """As any AWS client does."""
         self._s3.upload_file(str(source), self._bucket, "benchmark/direct")
 
-    def download_direct(self, key: str) -> None:
-        """One object, read and thrown away."""
-        body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
-        for _ in body.iter_chunks(CHUNK):
-            pass
+    def download_direct(self, key: str, target: Path) -> None:
+        """One object into a file, as any AWS client does."""
+        self._s3.download_file(self._bucket, key, str(target))
 
     def upload(self, source: Path) -> str:
         """One POST whose body is the file; the file's identifier."""
@@ -53,12 +51,12 @@ class Transfers:
             answer = self._http.post("/api/files", params={"name": source.name}, content=_chunks(file.read))
         return str(answer.raise_for_status().json()["id"])
 
-    def download(self, job: str) -> None:
-        """A job's result, read and thrown away."""
-        with self._http.stream("GET", f"/api/jobs/{job}/result") as answer:
+    def download(self, job: str, target: Path) -> None:
+        """A job's result into a file, by one GET."""
+        with self._http.stream("GET", f"/api/jobs/{job}/result") as answer, target.open("wb") as file:
             answer.raise_for_status()
-            for _ in answer.iter_raw(CHUNK):
-                pass
+            for chunk in answer.iter_raw(CHUNK):
+                file.write(chunk)
 
     def enrich(self, file: str) -> str:
         """A job that adds one column; its identifier."""
@@ -77,9 +75,9 @@ class Transfers:
 
 
 def run(gigabytes: int) -> list[Figure]:
-    """Rates with a file of 1 GB, in turn; then memory with one of `gigabytes` GB."""
+    """Rates with a file of 250 MB, in turn; then memory with one of `gigabytes` GB."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name, Stack(Path(name) / "state") as stack:
-        source = Path(name) / "invoices.csv"
+        source, target = Path(name) / "invoices.csv", Path(name) / "downloaded"
         write_invoices(source, ROWS_A_GIGABYTE // 4, note="n" * LONG_NOTE)
         size = source.stat().st_size / 1e6
         ways = Transfers(stack)
@@ -88,8 +86,8 @@ def run(gigabytes: int) -> list[Figure]:
         measured: dict[str, Callable[[], object]] = {
             "direct up": lambda: ways.upload_direct(source),
             "up": lambda: ways.upload(source),
-            "direct down": lambda: ways.download_direct(key),
-            "down": lambda: ways.download(job),
+            "direct down": lambda: ways.download_direct(key, target),
+            "down": lambda: ways.download(job, target),
         }
         rates: dict[str, list[float]] = {way: [] for way in measured}
         for _ in range(ROUNDS):
@@ -98,7 +96,7 @@ def run(gigabytes: int) -> list[Figure]:
         rate = {way: statistics.median(found) for way, found in rates.items()}
         before = _peaks(stack)
         write_invoices(source, ROWS_A_GIGABYTE * gigabytes, note="n" * LONG_NOTE)
-        ways.download(ways.enrich(ways.upload(source)))
+        ways.download(ways.enrich(ways.upload(source)), target)
         grown = {service: peak - before[service] for service, peak in _peaks(stack).items()}
     return [
         Figure("upload to S3's stand-in", rate["direct up"], "MB/s"),

@@ -69,7 +69,7 @@ async def test_a_refused_token_request_says_so(
         {"sub": "system:serviceaccount:other:agentgateway"},
         {"sub": "agentgateway"},
     ],
-    ids=str,
+    ids=", ".join,
 )
 async def test_a_token_of_another_audience_issuer_time_or_caller_is_refused(
     api_server: ApiServer, verifier: ServiceTokenVerifier, claims: dict[str, Any]

@@ -21,7 +21,7 @@ from common.caller import CALLER_HEADER
         {"exp": int(time.time()) - 10},
         {"iss": "https://other.example"},
     ],
-    ids=str,
+    ids=["audience", "another service", "itself", "expired", "issuer"],
 )
 def test_only_the_gateway_may_call(stack: Stack, alice: Client, claims: dict[str, Any]) -> None:
     token = stack.platform.cluster.keys[-1].sign(**claims)
@@ -94,3 +94,25 @@ def test_requests_are_counted_by_route(stack: Stack, alice: Client) -> None:
     metrics = urllib3.request("GET", f"http://127.0.0.1:{stack.metrics_port}/metrics").data.decode()
     assert 'application_request_seconds_count{method="GET",route="/api/jobs/{job}",status="404"}' in metrics
     assert "0" * 32 not in metrics
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"file": "\\ud800"}',
+        b'{"\\ud800": 1}',
+        b'{"file": "x", "mapping": {"\\udfff": ["a.b"]}}',
+        b'{"file": "x", "mapping": {"a": ["\\udfff.b"]}}',
+        b"[" * 90_000,
+        b'{"file": NaN}',
+        b'{"file": 1' + b"0" * 50_000 + b"}",
+        b"\xff\xfe\x00",
+        b"null",
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_json_that_means_harm_is_refused_in_words(alice: Client, body: bytes) -> None:
+    for path in ("/api/jobs", "/api/preview", "/api/uploads"):
+        answer = alice.call("POST", path, body, headers={"content-type": "application/json"})
+        assert 400 <= answer.status < 500, (path, answer.body)
+        assert answer.slug

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,8 +77,17 @@ class Body:
         return True
 
 
+def _is_json(body: bytearray) -> bool:
+    """Whether it is JSON by the letter: Python's own parser also takes NaN, and halves of characters."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
 class WholeBodies:
-    """Reads each request's body before it is handled, up to a size and a time; but those of ``streamed``."""
+    """Reads each request's body, which is JSON, before it is handled; up to a size, within a time."""
 
     def __init__(self, app: ASGIApp, *, streamed: tuple[str, str], most: int, seconds: float) -> None:
         """``streamed``: method and path whose handler reads the body itself; others must come within ``seconds``."""
@@ -104,6 +114,9 @@ class WholeBodies:
             await problem_response(problems.too_slow())(scope, receive, send)
             return
         except ClientDisconnect:
+            return
+        if body and not _is_json(body):
+            await problem_response(problems.invalid_json())(scope, receive, send)
             return
         messages: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 

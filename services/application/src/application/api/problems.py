@@ -72,6 +72,11 @@ def too_large(limit: int) -> Problem:
     )
 
 
+def invalid_json() -> Problem:
+    """A body that cannot be parsed."""
+    return Problem(422, "invalid-request", "The request is not valid", "The body is not JSON (RFC 8259).")
+
+
 def too_slow() -> Problem:
     """A body that does not come."""
     detail = "The request's body came too slowly, or stopped."

@@ -72,6 +72,7 @@ def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str
         }
         return Service(name, module, f"{addresses.url(port)}/readyz", environment)
 
+    # The worker ends its long poll before it stops, and whoever stops a stack does not want to wait for that.
     return [
         _aws(state, addresses),
         Service(
@@ -82,7 +83,7 @@ def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str
         ),
         ours("gateway", "agentgateway", "agentgateway", 2, 0, _gateway(state, addresses)),
         ours("application", "application.api", "application", 3, 1, jobs),
-        ours("worker", "application.worker", "application-worker", 7, 2, jobs),
+        ours("worker", "application.worker", "application-worker", 7, 2, jobs | {"RECEIVE_SECONDS": "2"}),
         *(
             ours(f"mcp-{name}", "mcp_server", f"mcp-{name}", 10 + index, 3 + index, _department(state, name))
             for index, name in enumerate(departments)

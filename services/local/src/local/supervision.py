@@ -26,6 +26,7 @@ from local.services import Service, base_environment
 from local.state import StateFolder
 
 MARK = "LOCAL_STACK"
+GROUP = "stack"
 STOP_SECONDS = 10
 
 
@@ -84,6 +85,8 @@ class Supervisor:
         for service in services:
             environment = {**service.environment, **settings.get(service.name, {})}
             config[f"program:{service.name}"] = self._program(service, environment, restart=restart)
+        # One group, because supervisord stops one group after the other.
+        config[f"group:{GROUP}"] = {"programs": ",".join(service.name for service in services)}
         file = self._state.path / "supervisord.conf"
         file.touch(mode=0o600)
         with file.open("w") as target:
@@ -136,15 +139,15 @@ class Supervisor:
 
     def start_process(self, name: str, *, wait: bool = False) -> None:
         """Start a process that is not running; `wait` until it has run for a second."""
-        self._call("startProcess", name, wait)
+        self._call("startProcess", f"{GROUP}:{name}", wait)
 
     def stop_process(self, name: str) -> None:
         """Ask a process to stop, and wait until it has."""
-        self._call("stopProcess", name)
+        self._call("stopProcess", f"{GROUP}:{name}")
 
     def signal_process(self, name: str, signal: str) -> None:
         """Send a signal, such as `KILL`."""
-        self._call("signalProcess", name, signal)
+        self._call("signalProcess", f"{GROUP}:{name}", signal)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         with closing(SupervisorTransport(None, None, f"unix://{self._socket}")) as transport:

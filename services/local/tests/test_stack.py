@@ -105,6 +105,10 @@ def test_a_stack_in_the_background_from_up_to_down(terminal: Terminal, tmp_path:
     assert variables["FILEPROC_URL"] == terminal.addresses.api
     assert variables["AWS_ENDPOINT_URL"] == terminal.addresses.aws
 
+    alone = dict(re.findall(r"^export (\w+)='?(.*?)'?$", terminal.run("env", "mcp-procurement").stdout, re.M))
+    assert (alone["DEPARTMENT"], alone["METRICS_PORT"], "PORT" in alone) == ("procurement", "0", False)
+    assert "mcp-procurement" in terminal.run("env", "mcp-sales").stderr
+
     token = terminal.run("token", "dana").stdout.strip()
     answer = get(f"{terminal.addresses.api}/api/departments", {"authorization": f"Bearer {token}"})
     departments = answer["departments"]

@@ -126,6 +126,9 @@ def status() -> None:
 
 @app.command()
 def env(
+    process: Annotated[
+        str | None, typer.Argument(help="With all settings of this process, to run it alone: gateway, mcp-finance, …")
+    ] = None,
     role: Annotated[
         str | None, typer.Option(help=f"With credentials of this IAM role: {', '.join(names.ON_PREMISES_ROLES)}.")
     ] = None,
@@ -133,6 +136,13 @@ def env(
     """Print shell exports: eval "$(uv run local env)"."""
     stack = running()
     variables = stack.environment()
+    if process is not None:
+        known = {service.name: service for service in stack.services}
+        if process not in known:
+            fail(f"There is no process '{process}'. There are: {', '.join(known)}", 2)
+        # It shall not want the ports of the stack's own.
+        own = {name: value for name, value in known[process].environment.items() if name != "PORT"}
+        variables |= own | {"METRICS_PORT": "0"}
     if role is not None:
         if role not in names.ON_PREMISES_ROLES:
             fail(f"There is no role '{role}'. There are: {', '.join(names.ON_PREMISES_ROLES)}", 2)

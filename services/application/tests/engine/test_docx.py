@@ -176,3 +176,14 @@ def test_any_document_keeps_its_text(paragraphs: list[list[str]]) -> None:
     for before, after in zip(opened(data).paragraphs, opened(result.data).paragraphs, strict=True):
         bare = after.text.replace(" [finance: name Acme GmbH]", "").replace(" [finance: Acme GmbH]", "")
         assert bare == before.text
+
+
+def test_a_paragraph_of_very_many_pieces() -> None:
+    many = "<w:p>" + "<w:t>a</w:t>" * 500_001 + "</w:p>"
+    data = repacked(saved_document(document_of("x")), {BODY: lambda text: text.replace("<w:body>", "<w:body>" + many)})
+    assert "pieces" in refusal(data, "x.docx").detail
+
+
+def test_elements_in_elements_without_end() -> None:
+    data = repacked(saved_document(document_of("x")), {BODY: lambda text: text.replace("<w:body>", "<w:p>" * 100_000)})
+    assert "nested" in refusal(data, "x.docx").detail

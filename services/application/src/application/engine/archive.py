@@ -16,6 +16,12 @@ from application.engine.model import Limits, Source
 
 CHUNK = 64 << 10
 _MAX_PARTS = 10_000
+_MAX_READ = 4 << 20
+"""The list of parts is read at once, and held as objects of some ten times its size."""
+
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""What Office files may use (ISO/IEC 29500-2, annex B). Python unpacks the others without a bound on what comes out."""
+
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -26,6 +32,17 @@ _DAMAGE = (
     UnicodeDecodeError,
     RuntimeError,
 )
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which nobody reads very much at once."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most ``_MAX_READ`` bytes; raises ``BadZipFile`` where more are asked for."""
+        if size is not None and size > _MAX_READ:
+            raise zipfile.BadZipFile
+        # What is read to the end are the last 64 KiB.
+        return super().read(_MAX_READ if size is None or size < 0 else size)
 
 
 class Archive:
@@ -41,13 +58,15 @@ class Archive:
             raise self._encrypted()
         file.seek(0)
         with self._damage():
-            self._zip = zipfile.ZipFile(io.BufferedReader(file, 1 << 20))
+            self._zip = zipfile.ZipFile(_Bounded(file, 1 << 20))
         parts = self._zip.infolist()
         self.names = [part.filename for part in parts]
         if len(parts) > _MAX_PARTS or len(set(self.names)) < len(parts):
             raise self.corrupt("it has too many parts, or two of one name")
         if any(part.flag_bits & 1 for part in parts):
             raise self._encrypted()
+        if any(part.compress_type not in _METHODS for part in parts):
+            raise self.corrupt("it is packed by a method that Office does not use")
 
     def __enter__(self) -> Archive:
         return self

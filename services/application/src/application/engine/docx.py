@@ -14,11 +14,14 @@ from application.engine.identifiers import Finder, Found
 from application.engine.model import Limits, Source
 from application.engine.notes import Annotator, Note, annotating
 from application.engine.office_package import main_part, readable, relations_of
-from application.engine.office_xml import Attributes, UnsafeXml, finish, local, new_parser
+from application.engine.office_xml import Attributes, Feed, UnsafeXml, local, new_parser
 from application.engine.run import Run
 
 _ANNOTATED = {"header", "footer", "footnotes", "endnotes"}
 _ROOTS = {"document", "hdr", "ftr", "footnotes", "endnotes"}
+_MAX_PIECES = 500_000
+"""Of paragraphs that have not ended: each piece of text is held with its place, whatever it weighs in the file."""
+
 _SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "softHyphen": "\u00ad"}
 
 
@@ -168,19 +171,22 @@ class _Reader:
         self._in_text = False
         self._last: _Piece | None = None
         self._length = 0
+        self._pieces = 0
+        self._depth = 0
         self._parser = new_parser()
         self._parser.buffer_text = False
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
+        self._feed = Feed(self._parser, lambda: self._depth)
 
     def feed(self, data: bytes) -> None:
         """Read on."""
-        self._parser.Parse(data)
+        self._feed.feed(data)
 
     def close(self) -> None:
         """Say that there is no more."""
-        finish(self._parser)
+        self._feed.close()
 
     def _end_piece(self) -> None:
         """A piece ends where what follows it starts."""
@@ -189,6 +195,7 @@ class _Reader:
             self._last = None
 
     def _start(self, name: str, _: Attributes) -> None:
+        self._depth += 1
         self._end_piece()
         if self._prefix is None:
             self._prefix = name[: name.find(":") + 1]
@@ -198,14 +205,17 @@ class _Reader:
         if kind == "p":
             self._open.append(_Paragraph())
         elif self._open and kind in _SIGNS:
-            self._open[-1].add(_SIGNS[kind])
+            self._add(_SIGNS[kind])
         self._in_text = bool(self._open) and kind == "t"
 
     def _end(self, name: str) -> None:
+        self._depth -= 1
         self._end_piece()
         self._in_text = False
         if self._open and name.removeprefix(self._prefix or "") == "p":
             self._take(self._open.pop())
+            if not self._open:
+                self._pieces = 0
 
     def _text(self, data: str) -> None:
         self._end_piece()
@@ -215,7 +225,13 @@ class _Reader:
         if self._length > self._limits.document_text:
             raise text_too_long(self._limits)
         self._last = _Piece(data, self._parser.CurrentByteIndex)
-        self._open[-1].add(data, self._last)
+        self._add(data, self._last)
+
+    def _add(self, text: str, piece: _Piece | None = None) -> None:
+        self._pieces += 1
+        if self._pieces > _MAX_PIECES:
+            raise UnsafeXml(f"it has a paragraph of more than {_MAX_PIECES:,} pieces")
+        self._open[-1].add(text, piece)
 
 
 def text_too_long(limits: Limits) -> InputError:

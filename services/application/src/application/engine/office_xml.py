@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 Attributes = dict[str, str]
+MAX_DEPTH = 256
+"""Open elements, each of which expat holds; Word's own files have some dozens."""
+
+_MAX_TAG = 1 << 20
+_MAX_SMALL_PART = 8 << 20
+_MAX_ELEMENTS = 100_000
 _ESCAPED = re.compile(r"_x[0-9A-Fa-f]{4}_")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -39,28 +45,56 @@ def new_parser() -> expat.XMLParserType:
     return parser
 
 
-def finish(parser: expat.XMLParserType) -> None:
-    """Say that there is no more."""
-    parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by position only
+class Feed:
+    """Feeds a parser piece by piece, and refuses what a small file can make very large or slow.
 
+    That is a deep nesting of elements, and a tag or comment that does not end: expat reads it anew with each piece.
+    """
 
-def parse(parser: expat.XMLParserType, chunks: Iterable[bytes]) -> None:
-    """Parse a whole part."""
-    for chunk in chunks:
-        parser.Parse(chunk)
-    finish(parser)
+    def __init__(self, parser: expat.XMLParserType, depth: Callable[[], int]) -> None:
+        """``depth`` tells how many elements are open."""
+        self._parser = parser
+        self._depth = depth
+        self._fed = 0
+
+    def feed(self, data: bytes) -> None:
+        """Read on; raises ``UnsafeXml``."""
+        self._parser.Parse(data)
+        self._fed += len(data)
+        if self._depth() > MAX_DEPTH:
+            raise UnsafeXml(f"its elements are nested more than {MAX_DEPTH} deep")
+        if self._fed - self._parser.CurrentByteIndex > _MAX_TAG:
+            raise UnsafeXml("it has a tag or a comment of more than 1 MB")
+
+    def close(self) -> None:
+        """Say that there is no more."""
+        self._parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by position only
 
 
 def elements(chunks: Iterable[bytes]) -> list[tuple[str, Attributes]]:
     """All elements of a small part in order, each with its attributes, names without prefixes."""
     found: list[tuple[str, Attributes]] = []
     parser = new_parser()
+    depth = size = 0
 
     def start(name: str, attributes: Attributes) -> None:
+        nonlocal depth
+        depth += 1
         found.append((local(name), {local(key): value for key, value in attributes.items()}))
 
+    def end(_: str) -> None:
+        nonlocal depth
+        depth -= 1
+
     parser.StartElementHandler = start
-    parse(parser, chunks)
+    parser.EndElementHandler = end
+    feed = Feed(parser, lambda: depth)
+    for chunk in chunks:
+        feed.feed(chunk)
+        size += len(chunk)
+        if size > _MAX_SMALL_PART or len(found) > _MAX_ELEMENTS:
+            raise UnsafeXml("it is larger than any that Office writes")
+    feed.close()
     return found
 
 

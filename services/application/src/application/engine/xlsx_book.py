@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from application.engine.archive import Archive
 from application.engine.office_package import main_part, readable, relations_of
-from application.engine.office_xml import Attributes, elements, local, new_parser, parse
+from application.engine.office_xml import Attributes, Feed, elements, local, new_parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,7 @@ class SharedTexts:
         parser.StartElementHandler = start
         parser.EndElementHandler = end
         parser.CharacterDataHandler = text
-        parse(parser, archive.chunks(part))
+        feed = Feed(parser, lambda: len(path))
+        for chunk in archive.chunks(part):
+            feed.feed(chunk)
+        feed.close()

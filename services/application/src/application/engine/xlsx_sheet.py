@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from application.engine.office_xml import Attributes, UnsafeXml, finish, local, new_parser
+from application.engine.office_xml import Attributes, Feed, UnsafeXml, local, new_parser
 from application.engine.xlsx_book import SharedTexts
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
@@ -75,6 +75,7 @@ class SheetReader:
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
+        self._feed = Feed(self._parser, lambda: len(self._path))
 
     @property
     def position(self) -> int:
@@ -86,11 +87,11 @@ class SheetReader:
         if self.fed == 0 and data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
             raise UnsafeXml("its XML is not in UTF-8")
         self.fed += len(data)
-        self._parser.Parse(data)
+        self._feed.feed(data)
 
     def close(self) -> None:
         """Say that there is no more."""
-        finish(self._parser)
+        self._feed.close()
 
     def _start(self, name: str, attributes: Attributes) -> None:
         kind = local(name)
@@ -104,6 +105,8 @@ class SheetReader:
         elif kind == "c":
             reference = _REFERENCE.fullmatch(attributes.get("r", ""))
             self._column = column_number(reference[1]) if reference else self._column + 1
+            if self._column > MAX_COLUMNS:
+                raise UnsafeXml(f"it has more than {MAX_COLUMNS:,} columns")
             self._row.last_column = max(self._row.last_column, self._column)
             self.last_column = max(self.last_column, self._column)
             self._kind = attributes.get("t", "n")

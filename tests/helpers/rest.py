@@ -1,6 +1,7 @@
 """The REST face as a program uses it, by plain HTTP."""
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -58,7 +59,8 @@ class Rest:
             method,
             f"{self.url}{path}",
             json=body,
-            data=data,
+            # As a stream: aiohttp warns of large bodies that are not one.
+            data=io.BytesIO(data) if isinstance(data, bytes) else data,
             headers={**self.headers, **(headers or {})},
             allow_redirects=False,
         ) as response:

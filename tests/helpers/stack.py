@@ -69,10 +69,17 @@ class Stack(LocalStack):
         )
         return str(answer["AuthenticationResult"]["IdToken"])
 
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
+
     def client(self, service: str) -> Any:
-        """boto3's client of a service of this stack's AWS."""
-        session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=names.REGION)
-        return session.client(service, endpoint_url=self.addresses.aws)  # type: ignore[call-overload]
+        """boto3's client of a service of this stack's AWS; made once, as that takes a while."""
+        if service not in self._clients:
+            session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=names.REGION)
+            made = session.client(service, endpoint_url=self.addresses.aws)  # type: ignore[call-overload]
+            self._clients[service] = made
+        return self._clients[service]
 
     @property
     def shell_environment(self) -> dict[str, str]:

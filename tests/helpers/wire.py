@@ -1,5 +1,6 @@
 """MCP as it is on the wire, in both eras: no client between a test and the bytes."""
 
+import io
 import itertools
 import json
 from collections.abc import Mapping
@@ -30,13 +31,13 @@ class Wire:
         """One request as its era has it, and all that was answered."""
         body, headers = request(self.era, method, params)
         async with self.session.post(
-            self.url, data=body, headers={**headers, **self.headers}, allow_redirects=False
+            self.url, data=io.BytesIO(body), headers={**headers, **self.headers}, allow_redirects=False
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
 
-    async def tool(self, name: str, **arguments: Any) -> Answer:
+    async def tool(self, tool: str, /, **arguments: Any) -> Answer:
         """One call of a tool."""
-        return await self.call("tools/call", name=name, arguments=arguments)
+        return await self.call("tools/call", name=tool, arguments=arguments)
 
 
 def request(era: Era, method: str, params: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:

@@ -317,3 +317,11 @@ def test_departments_are_called_with_a_token_for_them_and_on_behalf_of_the_calle
         ("application-worker", "mcp-finance"),
         ("application-worker", "mcp-hr"),
     }
+
+
+def test_a_mapping_that_no_item_of_the_table_could_hold_is_refused(dana: Client) -> None:
+    # Under 200,000 characters, but 450,000 bytes: what counts are bytes.
+    names = [f"{number:03}" + "\N{CJK UNIFIED IDEOGRAPH-8A9E}" * 1500 for number in range(100)]
+    file = dana.upload(f"{','.join(names)}\n{','.join(['V-00001'] * 100)}\n".encode(), "wide.csv")
+    answer = dana.call("POST", "/api/jobs", document={"file": file, "departments": ["finance"]})
+    assert (answer.status, answer.slug) == (422, "mapping-too-large")

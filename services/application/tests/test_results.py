@@ -63,6 +63,11 @@ def test_any_range_of_a_result_can_be_had(lead: Client, job: str, whole: bytes, 
         assert answer.headers["content-range"] == f"bytes {first}-{first + len(expected) - 1}/{len(whole)}"
 
 
+def test_a_range_of_very_many_digits_is_none(lead: Client, job: str, whole: bytes) -> None:
+    answer = lead.call("GET", f"/api/jobs/{job}/result", headers={"range": f"bytes={'1' * 5000}-"})
+    assert (answer.status, answer.body) == (200, whole)
+
+
 def test_ranges_that_are_none_are_answered_as_http_says(lead: Client, job: str, whole: bytes) -> None:
     path = f"/api/jobs/{job}/result"
     for header in ("bytes=5-2", "bytes=0-1,5-6", "lines=1-2", "bytes=a-b", "bytes=-"):

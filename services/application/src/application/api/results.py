@@ -27,7 +27,7 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/api/jobs")
 
 _TRIES = 6
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _MEDIA_TYPES = {
     Format.CSV: "text/csv",
     Format.TSV: "text/tab-separated-values",

@@ -161,7 +161,7 @@ def _new_job(file: File, wish: Wish, caller: Caller, mapping: Mapping, context: 
         updated_at=iso(now),
         expires_at=int(now + context.settings.retention_days * 86400),
     )
-    if len(str(job.attributes("mapping")["mapping"])) > _MAX_MAPPING_BYTES:
+    if len(str(job.attributes("mapping")["mapping"]).encode()) > _MAX_MAPPING_BYTES:
         detail = "More columns are mapped than one job can keep. Map fewer of them."
         raise Problem(422, "mapping-too-large", "The mapping is too large", detail, field="mapping")
     return job

@@ -81,7 +81,7 @@ def test_a_message_that_comes_many_times_at_once_is_one_job(
     done = client.wait(job)
     assert (done["status"], done["attempts"]) == ("succeeded", 1)
     check_vendors(client.result(job), ROWS)
-    wait_until(lambda: stack.settled(job))
+    stack.wait_until_settled(job)
     assert client.job(job) == done
 
 
@@ -104,7 +104,7 @@ def test_a_worker_that_was_away_for_too_long_throws_its_result_away(
     assert (done["status"], done["attempts"]) == ("succeeded", 2)
     check_vendors(result, ROWS)
     wait_until(lambda: '"outcome": "fenced"' in away.output(), what="the other's noticing")
-    wait_until(lambda: stack.settled(job))
+    stack.wait_until_settled(job)
     assert client.result(job) == result
 
 
@@ -123,7 +123,7 @@ def test_a_worker_that_is_stopped_gives_its_job_back_at_once(
     done = client.wait(job)
     assert (done["status"], done["attempts"]) == ("succeeded", 1)
     check_vendors(client.result(job), ROWS)
-    wait_until(lambda: stack.settled(job))
+    stack.wait_until_settled(job)
 
 
 def _submit(client: Client, file: str, department: FakeDepartment, delay: float = 60) -> str:
@@ -149,7 +149,7 @@ def test_a_job_is_cancelled_in_the_middle_and_leaves_nothing(
     assert done["status"] == "cancelled"
     assert time.monotonic() - started < 5
     assert (done["result"], done["retryable"]) == (None, True)
-    wait_until(lambda: stack.settled(job))
+    stack.wait_until_settled(job)
     again = client.call("DELETE", f"/api/jobs/{job}")
     assert (again.status, again.json()["status"]) == (202, "cancelled")
     assert client.call("GET", f"/api/jobs/{job}/result").slug == "job-not-finished"
@@ -198,7 +198,7 @@ def test_a_department_that_fails_in_the_middle_is_named_and_the_job_can_be_retri
     assert (done["status"], done["retryable"], done["result"]) == ("failed", True, None)
     assert done["error"]["type"] == "urn:fileproc:problem:department-unavailable"
     assert done["error"]["department"] == "finance"
-    wait_until(lambda: stack.settled(job))
+    stack.wait_until_settled(job)
     finance.behave()
     if how == "down":
         assert client.call("POST", f"/api/jobs/{job}/retry").json()["status"] == "queued"
@@ -256,7 +256,7 @@ def test_a_job_whose_workers_all_died_has_failed_and_can_be_retried(
     assert (done["status"], done["retryable"]) == ("failed", True)
     assert done["error"]["type"] == "urn:fileproc:problem:too-many-attempts"
     workers[workers.index(worker)] = stack.start_worker()
-    wait_until(lambda: stack.settled(job))
+    stack.wait_until_settled(job)
     client.call("POST", f"/api/jobs/{job}/retry")
     done = client.wait(job)
     assert (done["status"], done["attempts"]) == ("succeeded", 1)

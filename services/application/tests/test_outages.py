@@ -63,7 +63,7 @@ def test_an_outage_of_some_seconds_is_survived(
     done = client.wait(job, seconds=60)
     assert done["status"] == "succeeded", done
     check_vendors(client.result(job), ROWS)
-    wait_until(lambda: stack.settled(job), 30)
+    stack.wait_until_settled(job)
 
 
 def test_slow_storage_makes_slow_jobs_and_nothing_else(
@@ -76,7 +76,7 @@ def test_slow_storage_makes_slow_jobs_and_nothing_else(
     assert (done["status"], done["attempts"]) == ("succeeded", 1)
     check_vendors(client.result(job), ROWS)
     platform.proxy.clear()
-    wait_until(lambda: stack.settled(job), 30)
+    stack.wait_until_settled(job)
 
 
 LOST = {
@@ -98,7 +98,7 @@ def test_a_lost_answer_to_a_write_that_was_done_does_no_harm(
     done = client.wait(job, seconds=60)
     assert done["status"] == "succeeded", done
     check_vendors(client.result(job), ROWS)
-    wait_until(lambda: stack.settled(job), 30)
+    stack.wait_until_settled(job)
 
 
 def test_a_connection_that_breaks_while_the_file_is_read_is_taken_up_again(

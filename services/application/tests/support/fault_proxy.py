@@ -34,6 +34,7 @@ class Fault:
     status: int | None = None
     code: str = "InternalError"
     delay: float = 0.0
+    dropped: bool = False
     cut_after: int | None = None
     before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
@@ -84,6 +85,10 @@ class FaultProxy:
         if fault.before is not None:
             fault.before()
         await asyncio.sleep(fault.delay)
+        if fault.dropped:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
         if fault.status is not None:
             return refusal(call.service, fault.status, fault.code)
         response = await self._forward(request, call)

@@ -271,17 +271,23 @@ class Stack:
         wait_until(lambda: "worker.started" in worker.output(), 30, "the worker's start")
         return worker
 
-    def settled(self, job: str) -> bool:
-        """Whether the queue is empty, and of the job there is its result, if it has one, and nothing else."""
-        item = self.item(f"JOB#{job}", "JOB")
-        assert item is not None
-        results = [json.loads(item["result"]["S"])["attempt"]] if "result" in item else []
-        return (
-            not self.messages()
-            and "gsi1pk" not in item
-            and self.multipart_uploads() == []
-            and self.keys(f"results/{job}/") == [f"results/{job}/{attempt}" for attempt in results]
-        )
+    def wait_until_settled(self, job: str) -> None:
+        """Wait until the queue is empty, and of the job there is its result, if it has one, and nothing else."""
+        left: dict[str, Any] = {}
+
+        def nothing_left() -> bool:
+            item = self.item(f"JOB#{job}", "JOB")
+            assert item is not None
+            results = [json.loads(item["result"]["S"])["attempt"]] if "result" in item else []
+            keys = set(self.keys(f"results/{job}/")) ^ {f"results/{job}/{attempt}" for attempt in results}
+            found = {"messages": self.messages(), "uploads": self.multipart_uploads(), "keys": keys}
+            left.update(found, active="gsi1pk" in item)
+            return not any(left.values())
+
+        try:
+            wait_until(nothing_left, 30)
+        except AssertionError:
+            raise AssertionError(f"left of job {job}: {left}") from None
 
     def stop_workers(self) -> None:
         for worker in self.workers:

@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum
 from typing import BinaryIO, TypeVar, cast
 
@@ -63,6 +62,7 @@ class Attempt:
         self._message = message
         self._tracker = Tracker(job.file_size)
         self._stop: Stop | None = None
+        self._done = asyncio.Event()
         self._lookup = DepartmentLookup(
             context.departments,
             asyncio.get_running_loop(),
@@ -86,16 +86,15 @@ class Attempt:
             InputError, DepartmentUnavailable, ObjectGone: As the engine or its source.
             ClientError, BotoCoreError: AWS failed for longer than tries last.
         """
-        beats = [asyncio.create_task(self._beat()), asyncio.create_task(self._hide())]
+        beats = asyncio.gather(self._beat(), self._hide())
         try:
             return await self._publish(*await self._context.compute(self._enrich))
         except (Cancelled, Fenced) as error:
             raise Stopped(self._stop or Stop.FENCED) from error
         finally:
-            for beat in beats:
-                beat.cancel()
-                with suppress(asyncio.CancelledError):
-                    await beat
+            # A beat that is under way is waited for: after the end of the attempt it would undo what is done then.
+            self._done.set()
+            await beats
 
     def _enrich(self) -> tuple[JobResult, Report]:
         """In the engine's thread: write the result under this attempt's own key. Nothing is left if this raises."""
@@ -152,8 +151,7 @@ class Attempt:
     async def _beat(self) -> None:
         """Show that the attempt is alive and how far it is; notice what has become of the job meanwhile."""
         context = self._context
-        while True:
-            await asyncio.sleep(context.settings.heartbeat_seconds)
+        while not await self._ended_within(context.settings.heartbeat_seconds):
             try:
                 present = await context.call(context.jobs.beat, self._job, self._tracker.progress())
             except Fenced:
@@ -167,12 +165,19 @@ class Attempt:
             if present.caller_until <= time.time():
                 self.stop(Stop.EXPIRED)
 
+    async def _ended_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._done.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def _hide(self) -> None:
         """Keep the message from other workers."""
         context = self._context
         seconds = context.settings.visibility_seconds
-        while True:
-            await asyncio.sleep(seconds / 3)
+        while not await self._ended_within(seconds / 3):
             try:
                 await context.call(context.queue.hide, self._message, seconds)
             except AwsError as error:

@@ -89,11 +89,11 @@ class _Enrichment(Source):
     )
     mapping: dict[str, tuple[str, ...]] | None = Field(
         default=None,
-        description="Which column holds keys of which data sets, such as {'vendor_id': ['finance.vendors']}; "
+        description="Which column holds keys of which data sets, such as {'column': ['department.dataset']}; "
         "without it, it is found from names and values.",
     )
     columns: dict[str, tuple[str, ...]] | None = Field(
-        default=None, description="Which columns to add for a data set, such as {'finance.vendors': ['name']}."
+        default=None, description="Which columns to add for a data set, such as {'department.dataset': ['column']}."
     )
 
     def choices(self) -> dict[str, object]:

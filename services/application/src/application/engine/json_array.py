@@ -169,7 +169,7 @@ class _Scanner:
                 "The file is not a list of objects",
                 "The file holds a single value.",
                 row=1,
-                expected='an array of objects, such as [{"vendor_id": "V-00001"}]',
+                expected='an array of objects, such as [{"id": "1"}]',
             )
         self._at += 1
 

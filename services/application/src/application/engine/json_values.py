@@ -122,5 +122,5 @@ def not_an_object(row: int, line: int | None, value: Any) -> InputError:
         f"Record {row:,} is {kind}.",
         row=row,
         line=line,
-        expected='an object for every record, such as {"vendor_id": "V-00001"}',
+        expected='an object for every record, such as {"id": "1"}',
     )

@@ -183,6 +183,8 @@ class Limits:
     unpacked: int = 200 << 20
     document_text: int = 32 << 20
     pages: int = 2000
+    pdf_memory: int = 512 << 20
+    pdf_seconds: int = 120
     notes: int = 20_000
     columns: int = 16_384
     block: int = 1 << 20

@@ -174,6 +174,32 @@ async def test_a_quiet_event_stream_is_not_taken_for_a_slow_client(world: World,
         assert await response.content.readuntil(b"\n\n") == b"event: done\ndata: {}\n\n"
 
 
+async def test_who_has_too_many_requests_under_way_waits_for_one_to_end_and_nobody_else_does(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    world.application.release.clear()
+    async with running_gateway(world, requests_at_once=2) as gateway:
+        eager, path = authorization(world, sub="eager"), f"{gateway}/api/jobs/events/events"
+        async with client.get(path, headers=eager) as first, client.get(path, headers=eager) as second:
+            assert (first.status, second.status) == (200, 200)
+            for face in ("/api/jobs", "/mcp"):
+                async with client.post(gateway + face, headers=eager) as refused:
+                    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+            async with client.get(path, headers=authorization(world, sub="patient")) as other:
+                assert other.status == 200
+            world.application.release.set()
+            await first.read()
+            await second.read()
+
+        async def is_let_through() -> bool:
+            async with client.get(f"{gateway}/api/jobs", headers=eager) as response:
+                return response.status != 429
+
+        async with asyncio.timeout(5):
+            while not await is_let_through():
+                await asyncio.sleep(0.01)
+
+
 async def test_who_asks_too_often_is_told_when_to_come_back_and_nobody_else_waits(
     world: World, client: aiohttp.ClientSession
 ) -> None:
@@ -193,7 +219,7 @@ async def test_who_asks_too_often_is_told_when_to_come_back_and_nobody_else_wait
 
 
 def test_the_wait_that_is_told_is_enough() -> None:
-    limiter, caller = RateLimiter("5 per 1 second"), Caller("1", "x", frozenset(), "iam")
+    limiter, caller = RateLimiter("5 per 1 second", 5), Caller("1", "x", frozenset(), "iam")
     # The window may turn over in between, and then let one more through.
     wait = next(wait for _ in range(20) if (wait := limiter.check(caller)) is not None)
     assert 0 < wait <= 2

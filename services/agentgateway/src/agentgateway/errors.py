@@ -92,6 +92,12 @@ def rate_limited(seconds: float) -> Problem:
     return Problem(429, "rate-limited", "Too many requests", detail, {"retry-after": str(wait)})
 
 
+def too_many_at_once(seconds: float) -> Problem:
+    """429: the caller has as many requests under way as one may have."""
+    detail = f"You have too many requests under way. Wait for one of them to end, and try again in {seconds:g} s."
+    return Problem(429, "rate-limited", "Too many requests", detail, {"retry-after": f"{seconds:g}"})
+
+
 def not_found() -> Problem:
     """404: no such path, whatever lies behind the gateway."""
     return Problem(404, "not-found", "Not found", "There is nothing at this path.")

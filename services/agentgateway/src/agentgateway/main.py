@@ -63,7 +63,7 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
                 Issuer(api, JwksCache(signer.jwks), gateway_identity(api)),
             )
         )
-        limiter = RateLimiter(settings.rate_limit)
+        limiter = RateLimiter(settings.rate_limit, settings.requests_at_once)
         application = await stack.enter_async_context(
             Application(settings.application_url, tokens, settings.application_timeout_seconds)
         )

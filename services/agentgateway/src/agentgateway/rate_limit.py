@@ -1,6 +1,9 @@
-"""How often one caller may ask."""
+"""How often one caller may ask, and for how much at once."""
 
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from limits import parse
 from limits.storage import MemoryStorage
@@ -10,6 +13,8 @@ from agentgateway.metrics import RATE_LIMITED
 from common.caller import Caller
 
 SHORTEST_WAIT_SECONDS = 0.001
+BUSY_SECONDS = 1
+"""How long a caller is told to wait who has too many requests under way: nobody knows when one of them ends."""
 
 
 class RateLimiter:
@@ -18,8 +23,10 @@ class RateLimiter:
     A shared counter would cost each call a round trip; WAF limits the rate over all replicas, by address.
     """
 
-    def __init__(self, limit: str) -> None:
+    def __init__(self, limit: str, most_at_once: int) -> None:
         """`limit` as the `limits` library writes it: `100/second`, `2000 per 10 minutes`."""
+        self._most_at_once = most_at_once
+        self._under_way: Counter[str] = Counter()
         self._limit = parse(limit)
         self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
 
@@ -30,3 +37,23 @@ class RateLimiter:
         RATE_LIMITED.inc()
         stats = self._windows.get_window_stats(self._limit, caller.subject)
         return max(stats.reset_time - time.time(), SHORTEST_WAIT_SECONDS)
+
+    @contextmanager
+    def under_way(self, caller: Caller) -> Iterator[bool]:
+        """Whether `caller` may have one more request under way; while the block runs, it is.
+
+        What lasts (a followed job, an upload, a body that does not come) costs memory and work behind the gateway for
+        as long as it does, however seldom it is begun.
+        """
+        subject = caller.subject
+        if self._under_way[subject] >= self._most_at_once:
+            RATE_LIMITED.inc()
+            yield False
+            return
+        self._under_way[subject] += 1
+        try:
+            yield True
+        finally:
+            self._under_way[subject] -= 1
+            if not self._under_way[subject]:
+                del self._under_way[subject]

@@ -20,12 +20,13 @@ from agentgateway.errors import (
     internal_error,
     rate_limited,
     request_timeout,
+    too_many_at_once,
     unauthenticated,
 )
 from agentgateway.metrics import IN_PROGRESS, REQUESTS, SECONDS
 from agentgateway.oauth import resource_metadata_url
 from agentgateway.paths import route_of
-from agentgateway.rate_limit import RateLimiter
+from agentgateway.rate_limit import BUSY_SECONDS, RateLimiter
 from agentgateway.settings import Settings
 from agentgateway.transfer import ClientGone, ClientStalled, ClientTransfer
 from common.caller import Caller
@@ -105,7 +106,6 @@ class RestFace:
             await problem_response(problem)(scope, receive, send)
 
     async def _answer(self, scope: Scope, transfer: ClientTransfer) -> None:
-        started = time.perf_counter()
         method, headers = scope["method"], Headers(scope=scope)
         try:
             caller = await self._admit(method, headers)
@@ -113,6 +113,15 @@ class RestFace:
             raise unauthenticated(error, self._resource_metadata) from None
         if (wait := self._limiter.check(caller)) is not None:
             raise rate_limited(wait)
+        with self._limiter.under_way(caller) as allowed:
+            if not allowed:
+                raise too_many_at_once(BUSY_SECONDS)
+            await self._pass(scope, method, headers, transfer, caller)
+
+    async def _pass(
+        self, scope: Scope, method: str, headers: Headers, transfer: ClientTransfer, caller: Caller
+    ) -> None:
+        started = time.perf_counter()
         # Undecoded: an escaped character is in none of the paths.
         path = scope["raw_path"].decode("ascii").removeprefix(self._prefix)
         route = route_of(method, path)

@@ -87,6 +87,9 @@ class Settings(ServiceSettings, ServiceIdentitySettings, McpSettings):
     exchanges_table: str = Field(description="DynamoDB table of the IAM exchanges that were used.")
 
     rate_limit: Limit = Field(default="100/second", description="Requests of one caller that one replica lets through.")
+    requests_at_once: int = Field(
+        default=200, ge=1, description="Requests of one caller that one replica has under way at the same time."
+    )
     cors_origins: frozenset[str] = Field(
         default=frozenset(), description="JSON list: origins whose pages may call this API with a token of theirs."
     )

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,13 @@ class Limit:
     """Lets everything through until told to make callers wait."""
 
     wait: float | None = None
+    busy = False
 
     def check(self, _: Caller) -> float | None:
         return self.wait
+
+    def under_way(self, _: Caller) -> AbstractContextManager[bool]:
+        return nullcontext(not self.busy)
 
 
 class Served:

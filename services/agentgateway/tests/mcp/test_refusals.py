@@ -182,6 +182,13 @@ async def test_more_than_the_rate_limit_allows(front: Gateway, finance: Departme
     assert (await front.post("dana", "tools/call", CALL)).status_code == 200
 
 
+async def test_more_at_once_than_one_caller_may(front: Gateway, finance: Department) -> None:
+    front.limit.busy = True
+    response = await front.post("dana", "tools/call", CALL)
+    assert (response.status_code, response.headers["retry-after"], code(response)) == (429, "1", -32013)
+    assert finance.asked == []
+
+
 async def test_a_body_that_is_announced_too_large_is_not_read(front: Gateway) -> None:
     async with front.connection(headers("dana", "tools/list"), 100 * 1024**2) as (reader, _):
         answer = await asyncio.wait_for(reader.readuntil(b"}}"), 5)

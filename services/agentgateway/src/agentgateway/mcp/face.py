@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Container, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from functools import lru_cache
 from types import TracebackType
 from typing import Protocol, Self
@@ -37,6 +37,7 @@ from agentgateway.mcp.relay import AccessWithdrawn, Relay
 from agentgateway.mcp.routing import department_for
 from agentgateway.mcp.server import create_server
 from agentgateway.mcp.settings import McpSettings
+from agentgateway.rate_limit import BUSY_SECONDS
 from common.caller import Caller
 from common.departments import Department
 
@@ -60,6 +61,10 @@ class RateLimiter(Protocol):
 
     def check(self, caller: Caller) -> float | None:
         """Seconds to wait, or None where the request is allowed."""
+        ...
+
+    def under_way(self, caller: Caller) -> AbstractContextManager[bool]:
+        """Whether one more request of the caller may be under way, while the block runs."""
         ...
 
 
@@ -137,7 +142,10 @@ class McpFace:
         try:
             headers = self._admitted(scope["headers"])
             call = Call(self._reaches.of(await self._caller(headers)))
-            await self._serve(call, scope, headers, client)
+            with self._limiter.under_way(call.reach.caller) as allowed:
+                if not allowed:
+                    raise _rate_limited(BUSY_SECONDS)
+                await self._serve(call, scope, headers, client)
         except RpcError as error:
             request_id = None
             if call is not None:

@@ -51,5 +51,8 @@ class Access:
             return None
         if department.permits_restricted(caller):
             return entry
+        if entry.dataset.key in spec.restricted_columns:
+            # As the department's own server: without its key, nothing of a data set is to be had.
+            return None
         columns = tuple(column for column in entry.columns if column.name not in spec.restricted_columns)
         return entry if columns == entry.columns else entry.model_copy(update={"columns": columns})

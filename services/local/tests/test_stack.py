@@ -128,7 +128,7 @@ def test_a_stack_in_the_background_from_up_to_down(terminal: Terminal, tmp_path:
     again = terminal.run("up", "--background")
     assert (again.returncode, "is up already" in again.stderr) == (1, True)
     wrong = terminal.run("token", "mallory")
-    assert (wrong.returncode, "alice" in wrong.stderr, wrong.stdout) == (1, True, "")
+    assert (wrong.returncode, "alice" in wrong.stderr, wrong.stdout) == (2, True, "")
 
     down = terminal.run("down")
     assert (down.returncode, terminal.members()) == (0, [])

@@ -56,11 +56,15 @@ def test_ones_own_department_may_take_the_place_of_ours(own: Path, tmp_path: Pat
             lambda own: (own / "stock" / "things.csv").unlink(),
             "'things' of department 'stock' is missing: .*things.csv",
         ),
+        (
+            lambda own: (own / "stock" / "things.csv").write_text("no,name\n1,a\n"),
+            "'things' of department 'stock': things.csv lacks the column id .*stock/things.csv",
+        ),
         (lambda own: (own / "stock.yaml").write_text("kind: Pod"), "stock.yaml is not a valid Department: .*kind"),
         (lambda own: (own / "again.yaml").write_text(department("stock")), "as another file"),
         (lambda own: (own / "stock.yaml").write_text(department("stock", access={"groups": []})), "access.groups"),
     ],
-    ids=["none", "no data", "another kind", "twice", "for nobody"],
+    ids=["none", "no data", "no key", "another kind", "twice", "for nobody"],
 )
 def test_what_cannot_be_used_is_told(own: Path, tmp_path: Path, spoil: object, message: str) -> None:
     assert callable(spoil)
@@ -72,6 +76,12 @@ def test_what_cannot_be_used_is_told(own: Path, tmp_path: Path, spoil: object, m
 def test_departments_without_data_are_refused(own: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="--data DIR"):
         prepare(StateFolder(tmp_path / "state"), Addresses(9000), own, None)
+
+
+def test_a_state_folder_that_cannot_be_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StackError, match=r"file/state: Not a directory.*LOCAL_STATE"):
+        Stack(tmp_path / "file" / "state").start()
 
 
 def test_a_taken_port_is_told_by_number() -> None:

@@ -59,18 +59,26 @@ def compare_users(stack: Stack, console: Console) -> None:
     """The same file as three users: what each gets, and what is held back."""
     console.rule("[bold]invoices.csv, as three users")
     done = [enrich(stack, user, "invoices.csv") for user in ("alice", "frank", "bob")]
-    everything = list(dict.fromkeys(column for each in done for column in each.added))
     for each in done:
         title = f"{each.user}: {len(each.added)} columns added, {each.matched} keys found, {each.unmatched} not"
         show_rows(console, title, list(read_rows(each.file)), key_columns(each.added), each.added)
-    table = Table("column", *(each.user for each in done), title="Who sees what", title_justify="left")
-    for column in everything:
-        table.add_row(column, *("[green]yes[/]" if column in each.added else "[dim]held back[/]" for each in done))
-    console.print(table)
+    console.print(who_sees_what(done))
     alice, frank, bob = (set(each.added) for each in done)
     expect("vendor_id.finance.bank_account" in frank - alice, "the bank account is for frank, and not for alice")
     expect(not alice & bob, "alice sees nothing of HR, and bob nothing of Finance")
     expect("buyer.hr.name" in bob and "approver.hr.name" in bob, "bob gets both columns of employees")
+
+
+def who_sees_what(done: Sequence[Enriched]) -> Table:
+    """What each got and what was held back: a row for the columns of one data set that went to the same users."""
+    rows: dict[tuple[str, tuple[bool, ...]], list[str]] = {}
+    for column in dict.fromkeys(column for each in done for column in each.added):
+        source, _, name = column.rpartition(".")
+        rows.setdefault((source, tuple(column in each.added for each in done)), []).append(name)
+    table = Table("from", "columns", *(each.user for each in done), title="Who sees what", title_justify="left")
+    for (source, shown), columns in sorted(rows.items(), key=lambda row: [not each for each in row[0][1]]):
+        table.add_row(source, ", ".join(columns), *("[green]yes[/]" if yes else "[red]held back[/]" for yes in shown))
+    return table
 
 
 def other_formats(stack: Stack, console: Console) -> None:

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -28,6 +28,13 @@ app = typer.Typer(
 )
 console = Console()
 errors = Console(stderr=True)
+
+ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+NEXT: Final = (
+    'eval "$(tools/uv run local env)"; export FILEPROC_TOKEN=$(tools/uv run local token alice)',
+    "tools/uv run fileproc enrich services/local/samples/invoices.csv -o enriched.csv",
+)
 
 Departments = Annotated[
     Path | None,
@@ -54,7 +61,7 @@ def running() -> Stack:
     settings = load_settings(LocalSettings)
     stack = Stack(settings.local_state)
     if not stack.is_up:
-        fail(f"Nothing is up in {settings.local_state}. Start it: local up")
+        fail(f"Nothing is up in {settings.local_state}. Start it: tools/uv run local up")
     return stack
 
 
@@ -155,6 +162,9 @@ def env(
 @app.command()
 def token(user: Annotated[str, typer.Argument(help="A demo user, such as alice.")]) -> None:
     """Print an access token of a demo user."""
+    known = [each.name for each in names.DEMO_USERS]
+    if user not in known:
+        fail(f"There is no demo user '{user}'. There are: {', '.join(known)}", 2)
     stack = running()
     try:
         print(stack.token(user))
@@ -188,12 +198,17 @@ def raise_on_signals() -> None:
     """Let a signal that ends this command end it in order: once, and what is being stopped is stopped."""
 
     def raise_stopped(_: int, __: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         raise Stopped
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING_SIGNALS:
         signal.signal(number, raise_stopped)
+
+
+def ignore_signals() -> None:
+    """Go on whatever is asked for: what is begun here is bounded in time."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def start(stack: Stack) -> None:
@@ -235,7 +250,9 @@ def introduce(stack: Stack) -> None:
     console.print(f"The password of every demo user is [bold]{names.PASSWORD}[/]")
     console.print(users)
     console.print()
-    console.print('Next, in another terminal:  eval "$(uv run local env)"; uv run fileproc --help', style="dim")
+    console.print("Next, in another terminal:", style="dim")
+    for command in NEXT:
+        console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_demo(stack: Stack) -> None:
@@ -265,7 +282,8 @@ def follow(stack: Stack) -> None:
 
 
 def stop(stack: Stack) -> None:
-    """Stop everything, and say so."""
+    """Stop everything, and say so; no signal makes this stop halfway."""
+    ignore_signals()
     with console.status("Stopping …"):
         count = stack.stop()
     console.print(f"Stopped {count} processes." if count else "Nothing was running.")

@@ -12,6 +12,8 @@ from local import data
 from local.addresses import MOST_DEPARTMENTS, Addresses
 from local.cluster import write_identities
 from local.state import InvalidInput, StateFolder
+from mcp_server.datasets import DataTable
+from mcp_server.errors import BrokenObject
 
 OWN_DEPARTMENTS = Path(__file__).parents[4] / "base" / "departments"
 SERVICES = ("agentgateway", "application", "application-worker", "frontend")
@@ -65,10 +67,10 @@ def read_departments(folder: Path) -> dict[str, tuple[Department, dict[str, Any]
 
 
 def check_data(own: Mapping[str, tuple[Department, Any]], data_dir: Path | None) -> None:
-    """See that each data set of one's own departments is there.
+    """See that each data set of one's own departments is there, and is what its department can serve.
 
     Raises:
-        InvalidInput: Names the file that is missing.
+        InvalidInput: Names the file, and what is wrong with it.
     """
     for name, (department, _) in own.items():
         if data_dir is None:
@@ -77,6 +79,10 @@ def check_data(own: Mapping[str, tuple[Department, Any]], data_dir: Path | None)
             file = data_dir / name / dataset.object
             if not file.is_file():
                 raise InvalidInput(f"data set '{dataset.name}' of department '{name}' is missing: {file}")
+            try:
+                DataTable.load(dataset, "", file.read_bytes())
+            except BrokenObject as error:
+                raise InvalidInput(f"data set '{dataset.name}' of department '{name}': {error} ({file})") from error
 
 
 def place_data(department: Department, folder: Path, data_dir: Path | None) -> None:

@@ -79,19 +79,27 @@ class Stack:
         """Start all processes, and do not wait for them.
 
         Raises:
-            StackError: It is up already, or a port is taken.
+            StackError: It is up already, a port is taken, or the state folder cannot be written.
             InvalidInput: The departments or data cannot be used.
         """
         # Imported here: no other command needs what writes the data, and that takes a second to import.
         from local.preparation import prepare
 
         if self.is_up:
-            raise StackError(f"a stack is up already with the state folder {self.state.path}; stop it by: local down")
+            raise StackError(
+                f"a stack is up already with the state folder {self.state.path}; stop it: tools/uv run local down"
+            )
         self._supervisor.stop()
         check_ports(self.addresses)
-        self.state.path.mkdir(parents=True, exist_ok=True)
-        departments = prepare(self.state, self.addresses, self._departments, self._data)
-        self.state.write(StackFile(port=self.addresses.first_port, departments=departments))
+        try:
+            self.state.path.mkdir(parents=True, exist_ok=True)
+            departments = prepare(self.state, self.addresses, self._departments, self._data)
+            self.state.write(StackFile(port=self.addresses.first_port, departments=departments))
+        except OSError as error:
+            raise StackError(
+                f"{error.filename}: {error.strerror}. The state folder is {self.state.path}; "
+                "choose another by LOCAL_STATE=<folder>"
+            ) from error
         self._supervisor.start(self.services, restart=self._restart, settings=self._settings)
 
     def wait(self, on_ready: Callable[[Service, float], None] | None = None, seconds: float = START_SECONDS) -> None:
@@ -205,8 +213,9 @@ class Stack:
             with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
                 return str(json.load(response)["AuthenticationResult"]["AccessToken"])
         except URLError as error:
-            known = ", ".join(user.name for user in names.DEMO_USERS)
-            raise StackError(f"no token for '{user}' ({error}). The stack must be up; users are {known}") from error
+            raise StackError(
+                f"no token for '{user}' ({error}); is the stack ready? See: tools/uv run local status"
+            ) from error
 
     def authorization(self, user: str) -> dict[str, str]:
         """Headers of a request by a demo user."""

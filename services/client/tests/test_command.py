@@ -184,6 +184,7 @@ def test_a_disk_that_does_not_take_it_is_1(command: Command, invoices: Path) -> 
     done = command("enrich", invoices, "-o", f"{'x' * 300}.csv")
     assert done.exit_code == 1
     assert "File name too long" in done.stderr
+    assert "fileproc result job-1 -o OUT" in done.stderr
 
 
 def test_retry_takes_a_failed_job_up_again(command: Command, service: FakeService, invoices: Path, out: Path) -> None:

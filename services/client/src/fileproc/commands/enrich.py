@@ -141,6 +141,9 @@ def _deliver(
         with _cancelled_by_ctrl_c(ui, client, job) if cancel else nullcontext(), enrichment(ui, job.file.name) as show:
             job = client.wait(job.id, show)
         size = target.fetch(ui, client, job)
+    except OSError:
+        ui.say(f"The result of job {job.id} is still there: fileproc result {job.id} -o OUT")
+        raise
     except FileprocError as error:
         error.problem["job"] = job.id
         if isinstance(error, Unavailable):

@@ -50,3 +50,4 @@ async def test_a_path_that_is_not_there_is_a_problem_too() -> None:
     response = await get("/nothing")
     assert response.status_code == 404
     assert response.json()["type"] == "urn:fileproc:problem:not-found"
+    assert response.json()["detail"] == "There is nothing at this path."

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.status import HTTP_404_NOT_FOUND
 
 log = structlog.get_logger()
 
@@ -85,8 +86,9 @@ def install_problem_handlers(app: Starlette) -> None:
     async def on_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls it for no other
         slug = error.detail.lower().replace(" ", "-")
+        detail = "There is nothing at this path." if error.status_code == HTTP_404_NOT_FOUND else error.detail
         headers = dict(error.headers or {})
-        return problem_response(Problem(error.status_code, slug, error.detail, error.detail, headers))
+        return problem_response(Problem(error.status_code, slug, error.detail, detail, headers))
 
     async def on_unforeseen(request: Request, error: Exception) -> Response:
         log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)

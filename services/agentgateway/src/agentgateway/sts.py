@@ -92,7 +92,10 @@ def _check_parameters(parameters: Mapping[str, str], region: str) -> None:
             raise InvalidExchange(f"{name} must be '{value}'.")
     credential = _CREDENTIAL.fullmatch(parameters["X-Amz-Credential"])
     if credential is None or credential["region"] != region:
-        raise InvalidExchange(f"X-Amz-Credential must be scoped to service sts in region {region}.")
+        raise InvalidExchange(
+            f"X-Amz-Credential must be '<access key id>/<day>/{region}/sts/aws4_request', "
+            "with the access key id of an AWS role's session."
+        )
     if credential["date"] != parameters["X-Amz-Date"][:8]:
         raise InvalidExchange("X-Amz-Credential and X-Amz-Date must name the same day.")
     if not _SIGNATURE.fullmatch(parameters["X-Amz-Signature"]):

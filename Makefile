@@ -35,7 +35,7 @@ setup: .venv/.synced
 
 .venv/.synced: uv.lock pyproject.toml $(wildcard services/*/pyproject.toml)
 	@echo "Installing the Python packages (the first time takes a minute)"
-	@$(UV) sync --locked
+	@$(UV) sync --locked --quiet
 	@touch $@
 
 clean: ## Stop what runs here and remove what was built

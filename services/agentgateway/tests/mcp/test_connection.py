@@ -114,6 +114,7 @@ async def test_a_second_response_never_answers_the_next_caller(tmp_path: Path, a
     ("response", "why"),
     [
         (b"SSH-2.0-OpenSSH\r\n\r\n", "it is not HTTP"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", "it is not HTTP"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n", "it is not HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 20_000, "its headers are larger than 65536 bytes"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{}", "it is not JSON"),

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 HIGH_WATER_BYTES = 256 * 1024
 """Reading pauses while so much of a response waits to be taken."""
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):
             response.fail(ConnectionBroken("it is not HTTP"))
             self.abort()
         else:

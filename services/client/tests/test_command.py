@@ -184,6 +184,12 @@ def test_a_disk_that_does_not_take_it_is_1(command: Command, invoices: Path) -> 
     done = command("enrich", invoices, "-o", f"{'x' * 300}.csv")
     assert done.exit_code == 1
     assert "File name too long" in done.stderr
+
+
+def test_a_result_that_could_not_be_written_is_still_there(command: Command, invoices: Path) -> None:
+    # The name is as long as names may be; while the file is not whole, it has a longer one.
+    done = command("enrich", invoices, "-o", f"{'x' * 251}.csv")
+    assert done.exit_code == 1
     assert "fileproc result job-1 -o OUT" in done.stderr
 
 

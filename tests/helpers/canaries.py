@@ -39,6 +39,8 @@ class Canaries:
         """Number the columns; nothing is published yet."""
         self.data_sets = data_sets
         self.places = [Place(data_set, column) for data_set in data_sets for column in data_set.columns]
+        self.arguments: dict[str, set[str]] = {}
+        """By department, names of arguments of its tools: whoever may use one department may know its words."""
         self.sizes = {data_set.ref: LEAST_ROWS + 26 * number for number, data_set in enumerate(data_sets)}
 
     def rows(self, data_set: DataSet) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ class Canaries:
 
     def forbidden_counts(self, user: str, text: str) -> set[str]:
         """The sizes of data sets in `text` that `user` may not know."""
-        own = {self.sizes[data_set.ref] for data_set in self.data_sets if data_set.permits(user)}
+        own = {self.sizes.get(data_set.ref) for data_set in self.data_sets if data_set.permits(user)}
         return {
             f"count {ref}: {size}"
             for ref, size in self.sizes.items()
@@ -88,7 +90,9 @@ class Canaries:
             names = known if data_set.permits(user) else hidden
             names |= {data_set.ref, data_set.key, *data_set.aliases, data_set.department, data_set.name}
             names |= {f"{data_set.prefix}{verb}_{data_set.name}" for verb in ("lookup", "search")}
-            (known if data_set.permits(user) else hidden).add(f"mcp-{data_set.department}")
+            names.add(f"mcp-{data_set.department}")
+            if data_set.permits(user):
+                known |= self.arguments.get(data_set.department, set())
             hidden |= {group for group in data_set.groups | data_set.restricted_groups if group not in USERS[user]}
             for column in data_set.columns:
                 (known if column in visible else hidden).update({column, f"{data_set.department}.{column}"})

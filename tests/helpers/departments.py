@@ -1,0 +1,75 @@
+"""Departments that change while everything runs: their files edited, their servers' answers bent."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiohttp import web
+from tests.helpers.proxy import Proxy, running_proxy
+from tests.helpers.stack import Stack
+
+FOLLOWED_SECONDS = 2.0
+"""Within which a change of a department's file must count everywhere."""
+
+
+@contextmanager
+def edited(stack: Stack, department: str, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """A department's file with a change in it; as it was afterwards."""
+    (file,) = [
+        file
+        for file in stack.departments_folder.glob("*.yaml")
+        if (document := yaml.safe_load(file.read_text()))["kind"] == "Department"
+        and document["metadata"]["name"] == department
+    ]
+    before = file.read_text()
+    document = yaml.safe_load(before)
+    change(document)
+    _replace(file, yaml.safe_dump(document, sort_keys=False))
+    try:
+        yield
+    finally:
+        _replace(file, before)
+
+
+def _replace(file: Path, text: str) -> None:
+    # At once, as the mount of a ConfigMap changes: nobody sees half a file.
+    aside = file.with_suffix(".new")
+    aside.write_text(text)
+    aside.replace(file)
+
+
+@asynccontextmanager
+async def through_proxy(stack: Stack, department: str) -> AsyncIterator[Proxy]:
+    """A department whose every caller goes through a proxy."""
+    (document,) = [
+        document
+        for file in stack.departments_folder.glob("*.yaml")
+        if (document := yaml.safe_load(file.read_text()))["kind"] == "Department"
+        and document["metadata"]["name"] == department
+    ]
+    upstream = str(document["status"]["endpoint"]).removesuffix("/mcp")
+    async with running_proxy(upstream) as proxy:
+
+        def redirect(document: dict[str, Any]) -> None:
+            document["status"]["endpoint"] = f"{proxy.url}/mcp"
+
+        with edited(stack, department, redirect):
+            await asyncio.sleep(0)
+            yield proxy
+
+
+def is_lookup(request: web.Request) -> bool:
+    """Whether a request to a department asks for rows."""
+    return "_lookup_" in request.headers.get("Mcp-Name", "")
+
+
+async def until(what: str, condition: Callable[[], Awaitable[bool]], seconds: float = FOLLOWED_SECONDS) -> None:
+    """Ask until it is so, or fail and say what did not happen."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        await asyncio.sleep(0.05)

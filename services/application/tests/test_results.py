@@ -131,10 +131,11 @@ def test_a_job_does_not_tell_its_owner_of_what_they_may_not_see_any_more(lead: C
 
 
 @pytest.fixture
-def changed_finance(stack: Stack, finance: FakeDepartment) -> Iterator[FakeDepartment]:
+def changed_finance(stack: Stack, lead: Client, finance: FakeDepartment) -> Iterator[FakeDepartment]:
     yield finance
     finance.groups = frozenset({"finance"})
     stack.publish(finance)
+    wait_until(lambda: lead.call("GET", "/api/departments").json()["departments"], what="the department's return")
 
 
 def test_access_follows_the_department_as_it_is_now(

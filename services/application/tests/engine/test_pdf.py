@@ -229,5 +229,5 @@ def test_a_page_that_unpacks_to_very_much_is_refused_in_little_memory() -> None:
 
 
 def test_a_pdf_that_takes_too_long_is_refused() -> None:
-    error = refusal(pdf_of("V-00001"), "slow.pdf", limits=Limits(pdf_seconds=0))
+    error = refusal(bomb(256 << 20), "slow.pdf", limits=Limits(pdf_memory=8 << 30, pdf_seconds=1))
     assert error.slug == "file-too-large"

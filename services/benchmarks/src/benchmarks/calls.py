@@ -21,7 +21,7 @@ from local.stack import Stack
 MANY, FEW = 64, 3
 KEYS = [f"K-{number}" for number in range(10)]
 VERSION = "2026-07-28"
-ROUNDS = 3
+ROUNDS = 5
 IDENTIFIERS = 320
 TIMES = "x"
 
@@ -92,15 +92,15 @@ async def _round(
     headers = call_headers(tool, token)
     few, many = gateways[FEW], gateways[MANY]
     return {
-        "plain": await measure(f"{backend.url}/plain", modern, {}, calls=6000, connections=8, pids=[backend.pid]),
-        "few": await measure(f"{few.url}/mcp", modern, headers, calls=6000, connections=8, pids=[few.pid]),
-        "many": await measure(f"{many.url}/mcp", modern, headers, calls=6000, connections=8, pids=[many.pid]),
-        "busy": await measure(f"{few.url}/mcp", modern, headers, calls=12_000, connections=32, pids=[few.pid]),
+        "plain": await measure(f"{backend.url}/plain", modern, {}, calls=4000, connections=8, pids=[backend.pid]),
+        "few": await measure(f"{few.url}/mcp", modern, headers, calls=4000, connections=8, pids=[few.pid]),
+        "many": await measure(f"{many.url}/mcp", modern, headers, calls=4000, connections=8, pids=[many.pid]),
+        "busy": await measure(f"{few.url}/mcp", modern, headers, calls=8000, connections=32, pids=[few.pid]),
         "contextforge": await measure(
             forge.url,
             [legacy_call(forge.tool, KEYS, number) for number in range(IDENTIFIERS)],
             forge.headers,
-            calls=600,
+            calls=400,
             connections=8,
             pids=[forge.pid],
         ),

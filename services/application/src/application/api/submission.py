@@ -94,8 +94,10 @@ def submit(context: Context, wish: Wish, caller: Caller, key: str | None) -> Job
         try:
             context.jobs.submit(job, file, key, request_hash)
         except Conflict:
-            # The file was deleted, or the same key came twice at once: the second look tells which.
-            continue
+            # The file was deleted, or the same key came twice at once: the second look tells which. Or the write was
+            # done though its answer was lost, and what conflicts with it is itself.
+            if context.jobs.get(job.id) is None:
+                continue
         metrics.JOBS_SUBMITTED.labels("new").inc()
         log.info("job.submitted", job=job.id, owner=job.owner, file=file.id, departments=job.departments)
         tell_workers(context, job)

@@ -10,9 +10,12 @@ from typing import Any
 import yaml
 from aiohttp import web
 from tests.helpers.proxy import Proxy, running_proxy
+from tests.helpers.rest import Rest, bearer, http_session
 from tests.helpers.stack import Stack
 
-FOLLOWED_SECONDS = 2.0
+from common.departments import POLL_SECONDS
+
+FOLLOWED_SECONDS = 5.0
 """Within which a change of a department's file must count everywhere."""
 
 
@@ -58,7 +61,16 @@ async def through_proxy(stack: Stack, department: str) -> AsyncIterator[Proxy]:
             document["status"]["endpoint"] = f"{proxy.url}/mcp"
 
         with edited(stack, department, redirect):
-            await asyncio.sleep(0)
+            async with http_session() as session:
+                dana = Rest(session, stack.api, bearer(stack.tokens["dana"]))
+
+                async def is_followed() -> bool:
+                    await dana.good("GET", "/api/departments")
+                    return bool(proxy.seen)
+
+                await until("the application comes by the proxy", is_followed)
+            # The worker looks at the file as often, and does not say when.
+            await asyncio.sleep(POLL_SECONDS)
             yield proxy
 
 

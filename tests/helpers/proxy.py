@@ -39,9 +39,14 @@ class Proxy:
         if self.fault is not None and (answer := await self.fault(request)) is not None:
             self.hurt += 1
             return answer
-        return await self._forward(request)
+        try:
+            return await self.forward(request)
+        except ConnectionError:
+            # Whoever asked is gone: a process that was killed has no more use for the answer.
+            return web.Response(status=502)
 
-    async def _forward(self, request: web.Request) -> web.StreamResponse:
+    async def forward(self, request: web.Request) -> web.StreamResponse:
+        """Ask upstream, and pass its answer back."""
         # The signature of a request to AWS covers the Host header, so it goes on as it came.
         replaced = {name.lower() for name in self.headers} | HOP_BY_HOP
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in replaced]
@@ -85,9 +90,12 @@ def aws_service(request: web.Request) -> str:
 
 
 def aws_operation(request: web.Request) -> str:
-    """The service and, as far as its protocol shows it, what is asked of it."""
-    target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-    return f"{aws_service(request)} {target or f'{request.method} {request.path}'}"
+    """What is asked of which service, without the names of things: `s3 PUT results ?partNumber&uploadId`."""
+    if target := request.headers.get("X-Amz-Target", "").rpartition(".")[2]:
+        return f"{aws_service(request)} {target}"
+    folder = request.path.strip("/").split("/")[1:2]
+    query = "&".join(sorted(name for name in request.query if name in ("uploads", "uploadId", "partNumber", "prefix")))
+    return " ".join([aws_service(request), request.method, *folder, f"?{query}" if query else ""]).strip()
 
 
 @asynccontextmanager

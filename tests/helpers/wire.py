@@ -15,7 +15,8 @@ LEGACY = "2025-11-25"
 Era = Literal["modern", "legacy"]
 ERAS: tuple[Era, ...] = ("modern", "legacy")
 
-_numbers = itertools.count(1)
+# From a million on: a smaller number could be taken for the size of a data set, which nobody else may know.
+_numbers = itertools.count(1_000_000)
 
 
 @dataclass

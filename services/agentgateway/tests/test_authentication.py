@@ -22,6 +22,8 @@ from agentgateway.authentication import Authenticator, Issuer, cognito_identity
 from agentgateway.errors import Unauthenticated
 from common.jwks import JwksCache
 
+pytestmark = pytest.mark.slow
+
 FACES = {
     "rest": ("GET", "/api/jobs", "authorization"),
     "browser": ("GET", "/gateway/api/jobs", "x-amzn-oidc-accesstoken"),

@@ -4,6 +4,8 @@ import aiohttp
 import pytest
 from services.agentgateway.tests.world import APP_ORIGIN, World, running_gateway
 
+pytestmark = pytest.mark.slow
+
 SAME = {"sec-fetch-site": "same-origin"}
 ORIGIN = {"origin": APP_ORIGIN}
 FOREIGN = {"origin": "https://evil.example"}

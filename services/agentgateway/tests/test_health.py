@@ -7,6 +7,8 @@ import aiohttp
 import pytest
 from services.agentgateway.tests.world import World, running_gateway
 
+pytestmark = pytest.mark.slow
+
 
 async def ready(client: aiohttp.ClientSession, gateway: str) -> tuple[int, dict[str, Any]]:
     async with client.get(f"{gateway}/readyz") as response:

@@ -13,6 +13,8 @@ from jose import jwt
 from services.agentgateway.tests.presigning import SESSION_ARN, know, presign
 from services.agentgateway.tests.world import ROLE, World, running_gateway
 
+pytestmark = pytest.mark.slow
+
 Answer = tuple[int, dict[str, Any]]
 
 

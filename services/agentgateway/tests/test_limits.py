@@ -12,6 +12,8 @@ from services.agentgateway.tests.world import World, authorization, last, runnin
 from agentgateway.rate_limit import RateLimiter
 from common.caller import Caller
 
+pytestmark = pytest.mark.slow
+
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

@@ -14,6 +14,8 @@ from services.agentgateway.tests.world import World, running_gateway
 
 from agentgateway.oauth import is_allowed_redirect
 
+pytestmark = pytest.mark.slow
+
 REDIRECT = "http://127.0.0.1:51234/callback"
 
 

@@ -12,6 +12,8 @@ from yarl import URL
 from agentgateway.paths import route_of
 from common.problem import Problem
 
+pytestmark = pytest.mark.slow
+
 REACHABLE = [
     ("POST", "/api/files?name=invoices.csv"),
     ("GET", "/api/files/f1"),

@@ -9,6 +9,8 @@ from services.application.tests.support.departments import FakeDepartment
 from services.application.tests.support.files import vendors_csv
 from services.application.tests.support.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 INVOICES = (
     b"invoice,vendor_id,buyer,amount\n"
     b"1,V-00007,E-00001,007\n"

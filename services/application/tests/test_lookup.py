@@ -22,6 +22,8 @@ from common.caller import Caller
 from common.departments import DepartmentDirectory
 from common.service_tokens import ServiceIdentitySettings, ServiceTokenSource
 
+pytestmark = pytest.mark.slow
+
 VENDORS = DatasetRef("finance", "vendors")
 ALICE = Caller("1", "alice", frozenset({"finance"}), "cognito")
 Make = Callable[..., DepartmentLookup]

@@ -18,6 +18,8 @@ from application.objects import PART_BYTES, Objects
 from application.sink import ObjectSink
 from application.source import ObjectSource
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(600_000))
 
 

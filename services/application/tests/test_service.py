@@ -11,6 +11,8 @@ from services.application.tests.support.stack import Platform, Stack, wait_until
 
 from common.caller import CALLER_HEADER
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "claims",

@@ -19,6 +19,8 @@ from fileproc.login.browser import CallbackServer
 from fileproc.login.discovery import AuthorizationServer
 from fileproc.login.store import Login, LoginStore
 
+pytestmark = pytest.mark.slow
+
 NO_TOKEN: dict[str, str | None] = {"FILEPROC_TOKEN": None}
 AWS: dict[str, str | None] = {
     "FILEPROC_TOKEN": None,

@@ -12,6 +12,8 @@ from services.local.tests.conftest import Edge
 
 from local.names import ALB_CLIENT, PASSWORD, PUBLIC_CLIENT
 
+pytestmark = pytest.mark.slow
+
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-and-more"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 REDIRECT = "http://127.0.0.1:51234/callback"

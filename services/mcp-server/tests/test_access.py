@@ -10,6 +10,8 @@ from mcp.shared.exceptions import MCPError
 if TYPE_CHECKING:
     from conftest import Running
 
+pytestmark = pytest.mark.slow
+
 DEPARTMENTS = ["finance", "hr", "legal"]
 RESTRICTED = {"finance": ("bank_account", "SECRET"), "hr": ("salary_band", '"S'), "legal": ("value", "7000")}
 """Per department: the restricted column, and what only its values contain."""

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import orjson
+import pytest
 from starlette.applications import Starlette
 
 from mcp_server.main import create_app
 
 if TYPE_CHECKING:
     from conftest import Serve
+
+pytestmark = pytest.mark.slow
 
 DEPARTMENT = """
 apiVersion: fileprocessing.internal/v1alpha1

@@ -12,6 +12,8 @@ from mcp_types import TextContent, TextResourceContents
 if TYPE_CHECKING:
     from conftest import Running
 
+pytestmark = pytest.mark.slow
+
 ERAS: list[Literal["auto", "legacy"]] = ["auto", "legacy"]
 HEADERS = {
     "accept": "application/json, text/event-stream",

@@ -14,6 +14,8 @@ from prometheus_client import REGISTRY
 if TYPE_CHECKING:
     from conftest import Serve, Until
 
+pytestmark = pytest.mark.slow
+
 OFTEN: dict[str, Any] = {"refresh_seconds": 0.05}
 RATES = "currency,rate_to_usd\n"
 

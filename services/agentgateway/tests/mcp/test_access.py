@@ -7,6 +7,8 @@ from mcp import Client, MCPError
 from services.agentgateway.tests.mcp.departments import Department, answering
 from services.agentgateway.tests.mcp.harness import API_URL, PEOPLE, Gateway, Served, gateway, web
 
+pytestmark = pytest.mark.slow
+
 METADATA = f'resource_metadata="{API_URL}/.well-known/oauth-protected-resource/mcp", scope="openid"'
 
 

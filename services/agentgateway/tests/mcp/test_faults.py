@@ -10,6 +10,8 @@ from services.agentgateway.tests.mcp.departments import Department, answering, e
 from services.agentgateway.tests.mcp.harness import Gateway, Served, eventually, gateway
 from starlette.types import ASGIApp
 
+pytestmark = pytest.mark.slow
+
 CALL = {"name": "finance_lookup_items", "arguments": {"keys": ["a"]}}
 DOWN = "http://127.0.0.1:9/mcp"
 OK = b'{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","content":[]}}'

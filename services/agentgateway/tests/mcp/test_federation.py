@@ -9,6 +9,8 @@ from mcp_types import PromptReference, ResourceTemplateReference
 from services.agentgateway.tests.mcp.departments import Department, answering
 from services.agentgateway.tests.mcp.harness import Gateway, Served, eventually, gateway
 
+pytestmark = pytest.mark.slow
+
 ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 FILE_TOOLS = [
     "files_create_upload",

@@ -10,6 +10,8 @@ from mcp_types import TextContent
 from services.agentgateway.tests.mcp.files import LARGE, Files, encoded
 from services.agentgateway.tests.mcp.harness import API_URL, Gateway, Served, gateway, with_lifespan
 
+pytestmark = pytest.mark.slow
+
 MAPPING = {"vendor_id": ["finance.vendors"]}
 CSV = "vendor_id\nV-00001\n"
 

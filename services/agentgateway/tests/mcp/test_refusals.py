@@ -13,6 +13,8 @@ import pytest
 from services.agentgateway.tests.mcp.departments import Department
 from services.agentgateway.tests.mcp.harness import APP_URL, META, Gateway, gateway, headers, request, web
 
+pytestmark = pytest.mark.slow
+
 CALL = {"name": "finance_lookup_items", "arguments": {"keys": ["a"]}}
 
 

@@ -10,6 +10,8 @@ import pytest
 from services.agentgateway.tests.mcp.departments import Department, event, streaming
 from services.agentgateway.tests.mcp.harness import Gateway, Served, gateway, headers, request, wait_until, web
 
+pytestmark = pytest.mark.slow
+
 CALL = {"name": "finance_lookup_items", "arguments": {}}
 
 

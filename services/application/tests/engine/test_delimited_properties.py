@@ -7,11 +7,14 @@ import io
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.application.tests.engine.support import VENDORS, enrich, enrich_or_refuse, is_spliced_into
 
 from application.engine import DEFAULT_LIMITS
+
+pytestmark = pytest.mark.slow
 
 KEYS = st.sampled_from(["V-00001", "V-00002", "V-00003", "V-00004", "V-99999", "", "x", "V-00002"])
 TEXT = st.text(

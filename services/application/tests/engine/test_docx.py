@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from services.application.tests.engine.support import enrich, is_spliced_into, preview, refusal
 from services.application.tests.engine.workbooks import repacked, saved, workbook
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"finance.vendors": ["name"]}
 BODY = "word/document.xml"
 GIVEN = {"text": ["finance.vendors"]}

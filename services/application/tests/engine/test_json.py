@@ -21,6 +21,8 @@ from services.application.tests.engine.support import (
 
 from application.engine import DEFAULT_LIMITS
 
+pytestmark = pytest.mark.slow
+
 EMAIL = {"hr.employees": ["email"]}
 MAPPING = {"employee": ["hr.employees"]}
 

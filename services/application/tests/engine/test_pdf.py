@@ -23,6 +23,8 @@ from services.application.tests.engine.support import (
 
 from application.engine import Limits
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"finance.vendors": ["name", "country"]}
 GIVEN = {"text": ["finance.vendors"]}
 

@@ -41,6 +41,9 @@ QUICK = {
 """A worker that notices within seconds what it notices within a minute in production."""
 
 SMALL = [Task.of_size(extension, 800) for extension in ("csv", "jsonl", "parquet", "xlsx", "json", "tsv")]
+MIDDLE = Task.of_size("csv", 6_000)
+"""More keys of employees than one look-up takes."""
+
 LARGE = Task.of_size("csv", 16_000, "so that the result is uploaded in several parts; " * 3)
 
 
@@ -253,7 +256,7 @@ async def test_a_job_says_which_department_failed_and_can_be_retried(
 
     async with through_proxy(stack, "hr") as proxy:
         proxy.fault = fail_from_the_second_on
-        jobs = await submit_all(dana, [LARGE])
+        jobs = await submit_all(dana, [MIDDLE])
         (job,) = jobs
         state = await dana.finished(job, 60)
         assert state["status"] == "failed", state

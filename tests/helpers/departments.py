@@ -13,9 +13,7 @@ from tests.helpers.proxy import Proxy, running_proxy
 from tests.helpers.rest import Rest, bearer, http_session
 from tests.helpers.stack import Stack
 
-from common.departments import POLL_SECONDS
-
-FOLLOWED_SECONDS = 5.0
+FOLLOWED_SECONDS = 10.0
 """Within which a change of a department's file must count everywhere."""
 
 
@@ -60,6 +58,7 @@ async def through_proxy(stack: Stack, department: str) -> AsyncIterator[Proxy]:
         def redirect(document: dict[str, Any]) -> None:
             document["status"]["endpoint"] = f"{proxy.url}/mcp"
 
+        loads = _workers_loads(stack)
         with edited(stack, department, redirect):
             async with http_session() as session:
                 dana = Rest(session, stack.api, bearer(stack.tokens["dana"]))
@@ -69,9 +68,18 @@ async def through_proxy(stack: Stack, department: str) -> AsyncIterator[Proxy]:
                     return bool(proxy.seen)
 
                 await until("the application comes by the proxy", is_followed)
-            # The worker looks at the file as often, and does not say when.
-            await asyncio.sleep(POLL_SECONDS)
+            await until("the worker comes by the proxy", lambda: _workers_have_loaded(stack, loads))
             yield proxy
+
+
+async def _workers_have_loaded(stack: Stack, before: int) -> bool:
+    return _workers_loads(stack) > before
+
+
+def _workers_loads(stack: Stack) -> int:
+    """How often the worker, or a test's own in its place, said that it has read the departments."""
+    logs = (stack.log("worker"), stack.log("copies-of-worker"))
+    return sum(log.read_bytes().count(b"departments.loaded") for log in logs if log.exists())
 
 
 def is_lookup(request: web.Request) -> bool:

@@ -9,9 +9,10 @@ import pytest
 from aiohttp import web
 from tests.helpers.canaries import Canaries
 from tests.helpers.data import read_data_sets
-from tests.helpers.departments import edited, is_lookup, through_proxy, until
+from tests.helpers.departments import edited, through_proxy, until
 from tests.helpers.files import make_file
 from tests.helpers.matrix import Findings, World
+from tests.helpers.proxy import is_lookup
 from tests.helpers.questions_mcp import mcp_questions
 from tests.helpers.questions_rest import file_questions
 from tests.helpers.rest import Rest

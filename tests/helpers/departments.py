@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from aiohttp import web
 from tests.helpers.proxy import Proxy, running_proxy
 from tests.helpers.rest import Rest, bearer, http_session
 from tests.helpers.stack import Stack
@@ -58,33 +57,27 @@ async def through_proxy(stack: Stack, department: str) -> AsyncIterator[Proxy]:
         def redirect(document: dict[str, Any]) -> None:
             document["status"]["endpoint"] = f"{proxy.url}/mcp"
 
-        loads = _workers_loads(stack)
         with edited(stack, department, redirect):
             async with http_session() as session:
                 dana = Rest(session, stack.api, bearer(stack.tokens["dana"]))
 
                 async def is_followed() -> bool:
-                    await dana.good("GET", "/api/departments")
-                    return bool(proxy.seen)
+                    return await _looks_up(dana, department, proxy)
 
-                await until("the application comes by the proxy", is_followed)
-            await until("the worker comes by the proxy", lambda: _workers_have_loaded(stack, loads))
+                await until("application and worker come by the proxy", is_followed, 20)
             yield proxy
 
 
-async def _workers_have_loaded(stack: Stack, before: int) -> bool:
-    return _workers_loads(stack) > before
-
-
-def _workers_loads(stack: Stack) -> int:
-    """How often the worker, or a test's own in its place, said that it has read the departments."""
-    logs = (stack.log("worker"), stack.log("copies-of-worker"))
-    return sum(log.read_bytes().count(b"departments.loaded") for log in logs if log.exists())
-
-
-def is_lookup(request: web.Request) -> bool:
-    """Whether a request to a department asks for rows."""
-    return "_lookup_" in request.headers.get("Mcp-Name", "")
+async def _looks_up(rest: Rest, department: str, proxy: Proxy) -> bool:
+    """Have one key looked up by a job; whether that came by the proxy."""
+    listed = (await rest.good("GET", "/api/departments")).json["departments"]
+    data_set = next(one for one in listed if one["name"] == department)["datasets"][0]
+    file = await rest.upload("probe.csv", f"{data_set['key']}\nprobe\n".encode())
+    job = await rest.submit(file, mapping={data_set["key"]: [f"{department}.{data_set['name']}"]})
+    lookups = proxy.lookups
+    await rest.finished(job)
+    await rest.good("DELETE", f"/api/files/{file}")
+    return proxy.lookups > lookups
 
 
 async def until(what: str, condition: Callable[[], Awaitable[bool]], seconds: float = FOLLOWED_SECONDS) -> None:

@@ -28,6 +28,7 @@ class Proxy:
     fault: Fault | None = None
     seen: list[str] = field(default_factory=list)
     hurt: int = 0
+    lookups: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     """Replace those of every request."""
     rewrite: Callable[[web.Request, bytes], bytes] | None = None
@@ -35,6 +36,7 @@ class Proxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Pass one request on."""
+        self.lookups += is_lookup(request)
         self.seen.append(f"{aws_service(request)} {request.method} {request.path}")
         if self.fault is not None and (answer := await self.fault(request)) is not None:
             self.hurt += 1
@@ -77,6 +79,11 @@ class Proxy:
 
 
 SESSION: web.AppKey[aiohttp.ClientSession] = web.AppKey("session")
+
+
+def is_lookup(request: web.Request) -> bool:
+    """Whether a request is one for rows, to a department."""
+    return "_lookup_" in request.headers.get("Mcp-Name", "")
 
 
 def aws_service(request: web.Request) -> str:

@@ -20,7 +20,7 @@ from tests.helpers.jobs import (
     submit_all,
 )
 from tests.helpers.processes import Copies, in_place_of
-from tests.helpers.proxy import Fault, Proxy, aws_operation, cut, failing, is_lookup, running_proxy, slow
+from tests.helpers.proxy import Fault, Proxy, cut, failing, is_lookup, running_proxy, slow
 from tests.helpers.rest import Rest
 from tests.helpers.stack import Stack
 from tests.helpers.traces import Traces, traces
@@ -69,35 +69,6 @@ async def workers(stack: Stack) -> AsyncIterator[Workers]:
 def before(stack: Stack, workers: Workers) -> Traces:
     workers.aws.fault = None
     return traces(stack)
-
-
-DECIDING = {"dynamodb UpdateItem", "s3 POST results ?uploadId", "s3 PUT results", "sqs DeleteMessage"}
-"""Writes that decide what becomes of a job: the worker is killed before one, and after another."""
-
-
-async def test_a_worker_killed_at_any_step_of_a_job_costs_nothing_but_time(
-    stack: Stack, rest: Callable[[str], Rest], workers: Workers, before: Traces, data_sets: dict[str, DataSet]
-) -> None:
-    dana = rest("dana")
-    killed: list[str] = []
-
-    async def kill(request: web.Request) -> web.Response | None:
-        operation = aws_operation(request)
-        if operation == "sqs ReceiveMessage" or killed.count(operation) == (2 if operation in DECIDING else 1):
-            return None
-        killed.append(operation)
-        workers.copies.kill()
-        workers.copies.start(1)
-        # In turns the request is lost with the worker, or done, and nobody hears of it.
-        return web.Response(status=500) if (len(set(killed)) + killed.count(operation)) % 2 else None
-
-    jobs = await submit_all(dana, [LARGE, *SMALL[:3]])
-    workers.aws.fault = kill
-    async with nothing_half_is_visible(dana, jobs):
-        await all_are_right(dana, "dana", jobs, data_sets, seconds=120)
-    print(f"\nkilled at: {', '.join(killed)}")
-    assert len(set(killed)) >= 8
-    only_results_are_left(traces(stack).beyond(before), list(jobs))
 
 
 async def test_a_message_delivered_twice_at_once_to_two_workers_makes_one_result(

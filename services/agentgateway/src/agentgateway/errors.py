@@ -2,6 +2,7 @@
 
 Unauthenticated           no token, or one that is not accepted: each face answers 401 in its own form
 ServiceUnavailable        something that the gateway needs does not answer
+ClientGone                nobody waits for the answer any more
 Problem                   (common) what the REST face answers: made by the functions below
 ├── InvalidExchange       an IAM exchange that is not of the one form
 ├── ExchangeRefused       STS does not know the signature
@@ -39,6 +40,10 @@ class Unauthenticated(Exception):
         if self.error is not None:
             fields |= {"error": self.error, "error_description": self.description}
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class ServiceUnavailable(OSError):

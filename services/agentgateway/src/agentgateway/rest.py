@@ -14,6 +14,7 @@ from agentgateway import audit
 from agentgateway.application import Application, pass_on
 from agentgateway.authentication import Authenticator
 from agentgateway.errors import (
+    ClientGone,
     Unauthenticated,
     bad_gateway,
     cross_site,
@@ -28,7 +29,7 @@ from agentgateway.oauth import resource_metadata_url
 from agentgateway.paths import route_of
 from agentgateway.rate_limit import BUSY_SECONDS, RateLimiter
 from agentgateway.settings import Settings
-from agentgateway.transfer import ClientGone, ClientStalled, ClientTransfer
+from agentgateway.transfer import ClientStalled, ClientTransfer
 from common.caller import Caller
 from common.problem import Problem, problem_response
 

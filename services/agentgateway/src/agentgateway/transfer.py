@@ -8,11 +8,9 @@ from typing import Self
 
 from starlette.types import Message, Receive, Send
 
+from agentgateway.errors import ClientGone
+
 CHECKS_IN_A_PERIOD = 4
-
-
-class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
 
 
 class ClientStalled(Exception):

@@ -9,6 +9,7 @@ import orjson
 import structlog
 from yarl import URL
 
+from agentgateway.application import AUDIENCE
 from agentgateway.mcp.backends import ServiceTokens
 from agentgateway.mcp.pool import KEEP_ALIVE_SECONDS
 from agentgateway.mcp.reach import Reach
@@ -19,7 +20,6 @@ from common.telemetry import trace_headers
 
 log = structlog.get_logger()
 
-AUDIENCE = "application"
 UNAVAILABLE = "The file service does not answer at the moment. Try again in a few seconds."
 FAULTY = "The file service gave no valid answer. Try again; if it stays, tell the platform team."
 

@@ -6,9 +6,7 @@ from types import TracebackType
 
 from starlette.types import Message, Receive, Send
 
-
-class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+from agentgateway.errors import ClientGone
 
 
 class Client:

@@ -13,12 +13,12 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import INTERNAL_ERROR
 from starlette.types import Receive, Scope, Send
 
-from agentgateway.errors import Unauthenticated
+from agentgateway.errors import ClientGone, Unauthenticated
 from agentgateway.mcp.application import Application
 from agentgateway.mcp.backends import Backends, ServiceTokens
 from agentgateway.mcp.call import CALL, Audit, Call, legal
 from agentgateway.mcp.catalogue import Catalogue
-from agentgateway.mcp.client import Client, ClientGone
+from agentgateway.mcp.client import Client
 from agentgateway.mcp.errors import RATE_LIMITED, RpcError, http_refusal
 from agentgateway.mcp.file_tools import FileTools
 from agentgateway.mcp.message import (

@@ -52,16 +52,6 @@ class Reach:
             end = tool.rfind("_", 0, end)
         return None
 
-    def narrowed(self, department: Department) -> "Reach":
-        """The same caller's reach where only `department` is served."""
-        return Reach(
-            self.caller,
-            self.caller_header,
-            self.version,
-            {department.name: department},
-            {department.tool_prefix: department},
-        )
-
 
 class Reaches:
     """The reach of each caller, worked out once per caller and version of the directory."""

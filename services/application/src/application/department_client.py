@@ -110,7 +110,7 @@ class DepartmentClient:
                 raise DepartmentRefused(department.name, "it does not let you in")
             answer = await _bounded(response, department.name)
             if response.status != 200:
-                _raise_if_not_offered(answer, department.name)
+                _raise_if_not_offered(_json(answer), department.name)
                 raise DepartmentUnavailable(department.name, f"it answered with HTTP status {response.status}")
             if response.content_type != "application/json":
                 raise DepartmentUnavailable(department.name, f"it answered with {response.content_type[:60]}, not JSON")
@@ -134,8 +134,8 @@ def structured_content(answer: bytes, department: str) -> dict[str, Any]:
         DepartmentRefused: The department has no such tool for this caller.
         DepartmentUnavailable: The tool failed, or the answer is not what the protocol says.
     """
-    _raise_if_not_offered(answer, department)
     document = _json(answer)
+    _raise_if_not_offered(document, department)
     if isinstance(document, dict) and isinstance(document.get("error"), dict):
         raise DepartmentUnavailable(department, "it answered with an error of the protocol")
     result = document.get("result") if isinstance(document, dict) else None
@@ -147,9 +147,7 @@ def structured_content(answer: bytes, department: str) -> dict[str, Any]:
     return content
 
 
-def _raise_if_not_offered(answer: bytes, department: str) -> None:
-    # Only short answers can be errors; a long one is not parsed twice.
-    document = _json(answer) if len(answer) < 65536 else None
+def _raise_if_not_offered(document: Any, department: str) -> None:
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, dict) and error.get("code") in _NOT_OFFERED:
         raise DepartmentRefused(department, "it does not offer you this data (any more)")

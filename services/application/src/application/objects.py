@@ -76,11 +76,11 @@ class Objects:
         """Begin a multipart upload; its identifier."""
         return self._client.create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
 
-    def put_part(self, key: str, upload: str, number: int, body: bytes | bytearray | memoryview) -> str:
+    def put_part(self, key: str, upload: str, number: int, body: bytes) -> str:
         """Write one part; its ETag."""
-        return self._client.upload_part(
-            Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=bytes(body)
-        )["ETag"]
+        return self._client.upload_part(Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)[
+            "ETag"
+        ]
 
     def complete(self, key: str, upload: str, etags: Sequence[tuple[int, str]]) -> str:
         """Make the parts one object; its ETag.

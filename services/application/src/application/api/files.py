@@ -77,10 +77,11 @@ async def _received(request: Request, body: Body, owner: str, context: Context) 
     given = request.query_params.get("name")
     content_type = request.headers.get("content-type", "")
     form = FormFile(content_type) if content_type.lower().startswith("multipart/form-data") else None
-    name = checked_name(given or "") if given is not None or form is None else None
+    # A name in the query is checked before anything is read; a form's own is known once its file begins.
+    named = checked_name(given or "") if given is not None or form is None else None
 
     def name_of() -> str:
-        return name if name is not None or form is None else checked_name(form.name or "")  # type: ignore[return-value]
+        return named if named is not None else checked_name((form and form.name) or "")
 
     async with aclosing(aiter(body)) as stream:
         chunks = paced(stream, settings.upload_window_seconds, settings.upload_window_bytes, settings.max_file_bytes)

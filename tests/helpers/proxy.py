@@ -20,14 +20,12 @@ Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 @dataclass
 class Proxy:
-    """`fault` is asked for each request; None passes all of them on. `seen` holds what came, `hurt` what was not
-    passed on as it should be."""
+    """`fault` is asked for each request; None passes all of them on. `seen` holds what came."""
 
     upstream: str
     url: str = ""
     fault: Fault | None = None
     seen: list[str] = field(default_factory=list)
-    hurt: int = 0
     lookups: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     """Replace those of every request."""
@@ -39,7 +37,6 @@ class Proxy:
         self.lookups += is_lookup(request)
         self.seen.append(f"{aws_service(request)} {request.method} {request.path}")
         if self.fault is not None and (answer := await self.fault(request)) is not None:
-            self.hurt += 1
             return answer
         try:
             return await self.forward(request)

@@ -14,8 +14,6 @@ from jose import jws, jwt
 from jose.utils import base64url_encode
 from moto.utilities.utils import load_resource
 
-Claims = Mapping[str, Any]
-
 
 def pool_key() -> dict[str, Any]:
     """The private key with which the stand-in for Cognito signs."""

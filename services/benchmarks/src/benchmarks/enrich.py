@@ -17,8 +17,7 @@ import fileproc
 from benchmarks.calls import call_headers, modern_call
 from benchmarks.figures import Figure
 from benchmarks.invoices import MAPPING, write_invoices
-from benchmarks.load import measure
-from benchmarks.transfer import peak_megabytes
+from benchmarks.load import measure, peak_megabytes
 from local.stack import Stack
 
 MILLION = 1_000_000

@@ -12,6 +12,7 @@ import httpx2
 import fileproc
 from benchmarks.figures import Figure
 from benchmarks.invoices import write_invoices
+from benchmarks.load import peak_megabytes
 from local.stack import Stack
 
 ROUNDS = 3
@@ -125,9 +126,3 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _peaks(stack: Stack) -> dict[str, float]:
     return {service: peak_megabytes(stack.pid(service)) for service in ("gateway", "application", "worker")}
-
-
-def peak_megabytes(pid: int) -> float:
-    """The most memory that a process ever held."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return float(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) / 1024

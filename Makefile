@@ -3,7 +3,8 @@
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
-PYTEST := $(RUN) pytest --numprocesses 2 --dist loadfile
+PYTEST := $(RUN) pytest
+PARALLEL := --numprocesses 2 --dist loadgroup
 
 help: ## What can be done here
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -15,10 +16,11 @@ demo: setup ## The same, then stops; exits 0 or says what failed
 	@$(RUN) local demo
 
 test: check-static ## Every test
-	$(PYTEST) services tests
+	$(PYTEST) $(PARALLEL) services tests -m 'not timed'
+	$(PYTEST) services tests -m timed
 
 check: check-static ## The fast ones while working: lint, types, unit; under a minute
-	$(PYTEST) services -m 'not slow'
+	$(PYTEST) $(PARALLEL) services tests -m 'not slow'
 
 .PHONY: check-static
 check-static: setup

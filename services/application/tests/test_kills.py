@@ -54,7 +54,9 @@ class Workers:
         self.current: Process = stack.start_worker(JOBS_AT_ONCE="1")
 
     def kill(self) -> None:
+        """Its death is waited for: until then it would take a dropped answer for a fault, and try again."""
         self.current.popen.kill()
+        self.current.popen.wait(10)
 
     def replace(self) -> None:
         wait_until(lambda: self.current.popen.poll() is not None, what="the worker's death")
@@ -90,8 +92,8 @@ def test_a_killed_workers_job_is_finished_by_another(
     job = client.submit(identifier)
     workers.replace()
     done = client.wait(job, seconds=40)
+    stack.wait_until_settled(job)
     assert done["status"] == "succeeded", done
     check_vendors(client.result(job), ROWS)
     assert done["attempts"] == (1 if point in ENOUGH_WAS_DONE else 2)
     assert done["progress"]["rows"] == ROWS
-    stack.wait_until_settled(job)

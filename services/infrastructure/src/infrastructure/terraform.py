@@ -1,0 +1,164 @@
+"""Terraform in a work copy of the tree: no account, no state of anyone's, nothing written where people work."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+REPOSITORY: Final = Path(__file__).parents[4]
+COPIED: Final = ("infra-terraform", "argocd", "clusters")
+"""What a root reads: modules, and for the bootstrap the manifests that it applies."""
+
+ACCOUNT_ID: Final = "111122223333"
+REGION: Final = "ap-southeast-1"
+ACCOUNT: Final[Mapping[str, Any]] = {
+    "id": ACCOUNT_ID,
+    "domain": "example.com",
+    "hosted_zone_id": "Z0123456789ABCDEFGHIJ",
+    "alert_emails": ["platform@example.com"],
+    "admin_role_arns": [f"arn:aws:iam::{ACCOUNT_ID}:role/platform-engineers"],
+    "api_cidrs": ["203.0.113.0/24"],
+    "customer_gateway_ip": "198.51.100.7",
+}
+"""An account as it could be; addresses and names are those that are kept for documentation."""
+
+WITHOUT_ACCOUNT: Final = """
+provider "aws" {
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+  skip_region_validation      = true
+  s3_use_path_style           = true
+  max_retries                 = 1
+}
+"""
+LOCAL_STATE: Final = 'terraform {\n  backend "local" {}\n}\n'
+FAKE_CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_REGION": REGION}
+
+
+class TerraformFailed(Exception):
+    """A command of Terraform ended with an error; the text is what it said."""
+
+
+def cache() -> Path:
+    """This project's folder in the user's cache."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "internal-file-processing-system"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def provider_mirrors() -> list[Path]:
+    """Folders that hold unpacked providers on this machine; Terraform's registry is asked for what they lack."""
+    named = os.environ.get("TERRAFORM_PLUGINS")
+    places = [Path(named)] if named else sorted(found.parent for found in Path("/opt").glob("*/registry.terraform.io"))
+    return [place for place in (*places, cache() / "terraform-plugins") if place.is_dir()]
+
+
+def cli_configuration(mirrors: Sequence[Path]) -> str:
+    """The CLI configuration: these mirrors first, and packages from the registry kept for the next time."""
+    found = sorted(
+        {f"{provider.parent.name}/{provider.name}" for mirror in mirrors for provider in mirror.glob("*/*/*")}
+    )
+    blocks = [f"  filesystem_mirror {{\n    path = {json.dumps(str(mirror))}\n  }}" for mirror in mirrors]
+    direct = f"  direct {{\n    exclude = {json.dumps(found)}\n  }}"
+    plugin_cache = cache() / "terraform-plugin-cache"
+    plugin_cache.mkdir(exist_ok=True)
+    body = "\n".join((*blocks, direct))
+    return (
+        f"disable_checkpoint = true\nplugin_cache_dir = {json.dumps(str(plugin_cache))}\n"
+        f"provider_installation {{\n{body}\n}}\n"
+    )
+
+
+def source_hash(names: Sequence[str] = COPIED) -> str:
+    """One value for the content of what is copied: equal content gives equal plans."""
+    digest = hashlib.sha256()
+    for name in names:
+        for file in sorted((REPOSITORY / name).rglob("*")):
+            if file.is_file() and ".terraform" not in file.parts:
+                digest.update(str(file.relative_to(REPOSITORY)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Workspace:
+    """A work copy in which Terraform runs."""
+
+    def __init__(self, folder: Path, *, endpoint: str | None = None) -> None:
+        """Copy the tree into `folder`. `endpoint` is the URL of a stand-in for AWS; none is asked without it."""
+        self.folder = folder
+        for name in COPIED:
+            if (REPOSITORY / name).is_dir():
+                ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.auto.tfvars")
+                shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored, symlinks=True)
+        configuration = folder / "terraform.rc"
+        configuration.write_text(cli_configuration(provider_mirrors()))
+        # What the caller's shell says about Terraform or AWS must reach neither.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
+        self.environment = {
+            **kept,
+            **FAKE_CREDENTIALS,
+            "TF_CLI_CONFIG_FILE": str(configuration),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+        }
+        if endpoint:
+            self.environment["AWS_ENDPOINT_URL"] = endpoint
+
+    def path(self, root: str) -> Path:
+        """The folder of a root or module, by its name below `infra-terraform` (`environments/dev`)."""
+        return self.folder / "infra-terraform" / root
+
+    def run(self, root: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Terraform in a folder; raises TerraformFailed with its own words unless `check` is off."""
+        command = ["nice", "-n", "10", "terraform", *arguments]
+        done = subprocess.run(
+            command, cwd=self.path(root), env=self.environment, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            raise TerraformFailed(f"terraform {' '.join(arguments)} in {root}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def detach(self, root: str) -> None:
+        """Let a root plan without an account and keep its state beside it, by override files; everything else stays."""
+        folder = self.path(root)
+        (folder / "account_override.tf").write_text(WITHOUT_ACCOUNT)
+        (folder / "state_override.tf").write_text(LOCAL_STATE)
+
+    def init(self, root: str) -> None:
+        """Install modules and providers, at the versions of the root's lock file."""
+        self.run(root, "init", "-no-color")
+
+    def write_variables(self, root: str, variables: Mapping[str, Any]) -> None:
+        """Give a root its variables, as a person does who keeps them in a file of their own."""
+        (self.path(root) / "account.auto.tfvars.json").write_text(json.dumps(variables))
+
+    def plan(self, root: str, *arguments: str) -> dict[str, Any]:
+        """Plan, and return the plan as `terraform show -json` writes it, with the warnings added under `warnings`."""
+        done = self.run(root, "plan", "-json", "-out=plan.tfplan", *arguments)
+        messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        shown: dict[str, Any] = json.loads(self.run(root, "show", "-json", "plan.tfplan").stdout)
+        shown["warnings"] = [message["diagnostic"] for message in messages if message["@level"] == "warn"]
+        return shown
+
+
+def environment_plan(name: str, folder: Path) -> dict[str, Any]:
+    """The plan of `environments/<name>` as if nothing existed yet; kept in the cache while no source changes."""
+    kept = cache() / "plans" / f"{name}-{source_hash(('infra-terraform',))}.json"
+    if not kept.is_file():
+        root = f"environments/{name}"
+        workspace = Workspace(folder)
+        workspace.detach(root)
+        workspace.write_variables(root, {"account": ACCOUNT})
+        workspace.init(root)
+        plan = workspace.plan(root)
+        kept.parent.mkdir(exist_ok=True)
+        partial = kept.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(plan))
+        partial.replace(kept)
+    loaded: dict[str, Any] = json.loads(kept.read_text())
+    return loaded

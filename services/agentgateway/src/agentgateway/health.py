@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from agentgateway.application import AUDIENCE, Application
-from agentgateway.settings import Settings
-from common.departments import DepartmentDirectory
+from common.departments import Departments
 from common.jwks import JwksCache
 from common.service_tokens import ServiceTokenSource, ServiceTokenUnavailable
 
@@ -29,15 +28,13 @@ class Readiness:
 
     def __init__(
         self,
-        settings: Settings,
         *,
         keys: JwksCache,
         tokens: ServiceTokenSource,
         application: Application,
-        departments: DepartmentDirectory,
+        departments: Departments,
     ) -> None:
         """Nothing is asked yet."""
-        self._settings = settings
         self._keys = keys
         self._tokens = tokens
         self._application = application
@@ -81,4 +78,4 @@ class Readiness:
         return True
 
     async def _has_departments(self) -> bool:
-        return self._departments.version > 0 and self._settings.departments_dir.is_dir()
+        return self._departments.known

@@ -29,7 +29,7 @@ from agentgateway.routes import OwnRoutes
 from agentgateway.server import KEEP_ALIVE_SECONDS, SECURITY_HEADERS, bounded_http
 from agentgateway.settings import Settings
 from agentgateway.sts import Sts
-from common.departments import DepartmentDirectory
+from common.department_source import follow_departments
 from common.jwks import JwksCache, fetch_jwks
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenSource
@@ -46,7 +46,7 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
     async with AsyncExitStack() as stack:
         stack.enter_context(metrics_server(settings))
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-        departments = await stack.enter_async_context(DepartmentDirectory(settings.departments_dir))
+        departments = await stack.enter_async_context(follow_departments(settings))
         tokens = ServiceTokenSource(settings, session)
         aws = boto3.Session(region_name=settings.aws_region)
         kms = await asyncio.to_thread(aws.client, "kms", config=AWS)
@@ -82,9 +82,7 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
                 scope=" ".join(settings.oauth_scopes),
             )
         )
-        readiness = Readiness(
-            settings, keys=user_pool_keys, tokens=tokens, application=application, departments=departments
-        )
+        readiness = Readiness(keys=user_pool_keys, tokens=tokens, application=application, departments=departments)
         sts = Sts(session, settings.sts_url, gateway=urlsplit(api).netloc)
         used = UsedExchanges(dynamodb, settings.exchanges_table)
         exchange = IamExchange(sts, used, signer, RoleGroups(settings.iam_role_groups), issuer=api)

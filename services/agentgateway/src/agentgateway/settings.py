@@ -1,6 +1,5 @@
 """Settings of the gateway."""
 
-from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -9,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from agentgateway.mcp.settings import McpSettings
 from agentgateway.roles import RoleGroups
-from common.service_tokens import ServiceIdentitySettings
+from common.department_source import DepartmentSettings
 from common.settings import ServiceSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -56,11 +55,10 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Limit = Annotated[str, AfterValidator(_limit)]
 
 
-class Settings(ServiceSettings, ServiceIdentitySettings, McpSettings):
+class Settings(ServiceSettings, DepartmentSettings, McpSettings):
     """Who may call, what lies behind, and the limits."""
 
     aws_region: str = Field(description="Region of KMS, DynamoDB and STS.")
-    departments_dir: Path = Field(description="Directory of `Department` objects, one YAML file each.")
     application_url: HttpUrl = Field(default="http://application:8000", description="The application's API.")
     public_api_url: Origin = Field(description="This gateway's address for programs.")
     public_app_url: Origin = Field(description="Address of the pages that browsers may write from.")

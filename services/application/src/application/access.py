@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from application.records import Job, MappedDataset
 from common.caller import Caller
-from common.departments import Department, DepartmentDirectory
+from common.departments import Department, Departments
 
 
 class Access:
     """Decides by the caller's groups and the present ``Department`` objects. What is not known is closed."""
 
-    def __init__(self, directory: DepartmentDirectory) -> None:
+    def __init__(self, directory: Departments) -> None:
         """``directory`` is followed."""
         self._directory = directory
 

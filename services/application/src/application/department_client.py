@@ -18,7 +18,7 @@ from application import metrics
 from application.engine import DepartmentUnavailable
 from application.errors import DepartmentRefused
 from common.caller import CALLER_HEADER, Caller
-from common.departments import Department, DepartmentDirectory
+from common.departments import Department, Departments
 from common.service_tokens import ServiceTokenSource, ServiceTokenUnavailable
 from common.telemetry import trace_headers
 
@@ -41,9 +41,7 @@ def new_session() -> aiohttp.ClientSession:
 class DepartmentClient:
     """One try per call; whether to try again is the caller's decision."""
 
-    def __init__(
-        self, directory: DepartmentDirectory, tokens: ServiceTokenSource, session: aiohttp.ClientSession
-    ) -> None:
+    def __init__(self, directory: Departments, tokens: ServiceTokenSource, session: aiohttp.ClientSession) -> None:
         """Nothing is called yet."""
         self._directory = directory
         self._tokens = tokens

@@ -12,6 +12,7 @@ from application.aws import AwsError
 from application.objects import Objects
 from application.queue import JobQueue
 from application.table import Table
+from common.departments import Departments
 
 log = structlog.get_logger()
 
@@ -20,15 +21,16 @@ _CHECK_SECONDS = 4.0
 
 
 class Readiness:
-    """Checks bucket, queue and table, all at once."""
+    """Checks bucket, queue and table, all at once, and whether the departments are known."""
 
-    def __init__(self, objects: Objects, queue: JobQueue, table: Table) -> None:
+    def __init__(self, objects: Objects, queue: JobQueue, table: Table, departments: Departments) -> None:
         """Nothing is asked yet."""
         self._checks: Mapping[str, Callable[[], None]] = {
             "bucket": objects.check,
             "queue": queue.check,
             "table": table.check,
         }
+        self._departments = departments
         self._known: dict[str, str] = {}
         self._until = 0.0
         self._lock = asyncio.Lock()
@@ -42,7 +44,7 @@ class Readiness:
                 self._until = time.monotonic() + _KEEP_SECONDS
                 if set(answers) != {"ok"}:
                     log.warning("readiness.failed", **self._known)
-        return self._known
+        return {**self._known, "departments": "ok" if self._departments.known else "could not be listed yet"}
 
     async def _check(self, check: Callable[[], None]) -> str:
         try:

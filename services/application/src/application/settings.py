@@ -1,21 +1,18 @@
 """What the API and the worker are told by their environment."""
 
-from pathlib import Path
-
 from pydantic import Field
 
-from common.service_tokens import ServiceIdentitySettings
+from common.department_source import DepartmentSettings
 from common.settings import ServiceSettings
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
 
 
-class ApplicationSettings(ServiceSettings, ServiceIdentitySettings):
+class ApplicationSettings(ServiceSettings, DepartmentSettings):
     """What both processes need to know."""
 
     port: int = Field(default=8000, ge=0, le=65535, description="Port of the API; of the worker's health checks.")
-    departments_dir: Path = Field(description="Directory of `Department` objects as YAML; followed while running.")
     files_bucket: str = Field(description="Bucket with `uploads/<file>` and `results/<job>/<attempt>`.")
     jobs_queue_url: str = Field(description="SQS queue that tells workers of jobs.")
     jobs_table: str = Field(description="DynamoDB table of files and jobs.")

@@ -1,7 +1,8 @@
-"""Departments as data: the `Department` objects of `departments.fileprocessing.internal/v1alpha1`, from a directory.
+"""Departments as data: the `Department` objects of `departments.fileprocessing.internal/v1alpha1`.
 
-The directory holds the same YAML that is applied to a cluster. It is followed, so that a department that is added,
-changed or removed counts within half a second. What is broken is not served: closed by default.
+They come from a directory here, and from the API server in `department_watch`. A directory holds the same YAML that is
+applied to a cluster. It is followed: a department that is added, changed or removed counts within half a second. What
+is broken is not served: closed by default.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import structlog
 import yaml
@@ -25,7 +26,7 @@ POLL_SECONDS = 0.5
 
 
 class InvalidDepartment(ValueError):
-    """A file does not hold one valid `Department` object; the message says what is wrong and where."""
+    """Not one valid `Department` object; the message says what is wrong and where."""
 
 
 class _Model(BaseModel):
@@ -127,9 +128,19 @@ def parse_department(text: str) -> Department:
         InvalidDepartment: Not YAML, or not a valid `Department`; names each wrong field.
     """
     try:
-        parsed = _DepartmentObject.model_validate(yaml.safe_load(text))
+        return read_department(yaml.safe_load(text))
     except yaml.YAMLError as error:
         raise InvalidDepartment(f"not YAML: {error}") from error
+
+
+def read_department(document: object) -> Department:
+    """Read one `Department` object, parsed already.
+
+    Raises:
+        InvalidDepartment: Not a valid `Department`; names each wrong field.
+    """
+    try:
+        parsed = _DepartmentObject.model_validate(document)
     except ValidationError as error:
         problems = (
             f"{'.'.join(str(part) for part in problem['loc']) or 'document'}: {problem['msg']}"
@@ -139,6 +150,25 @@ def parse_department(text: str) -> Department:
     name = parsed.metadata.name
     endpoint = parsed.status.endpoint or f"http://mcp-{name}:8080/mcp"
     return Department(name=name, spec=parsed.spec, endpoint=endpoint)
+
+
+class Departments(Protocol):
+    """The departments as they are now, wherever they are followed."""
+
+    @property
+    def current(self) -> Mapping[str, Department]:
+        """The departments by name, in the order of their names; never changes once handed out."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Grows with each change, so that what was derived from `current` can be kept until then."""
+        ...
+
+    @property
+    def known(self) -> bool:
+        """Whether `current` is what there is or was, rather than nothing because nothing could be asked."""
+        ...
 
 
 class DepartmentDirectory:
@@ -161,6 +191,11 @@ class DepartmentDirectory:
     def version(self) -> int:
         """Grows with each change, so that what was derived from `current` can be kept until then."""
         return self._version
+
+    @property
+    def known(self) -> bool:
+        """Whether the directory was read, and is there."""
+        return self._version > 0 and self._path.is_dir()
 
     async def __aenter__(self) -> Self:
         """Read the directory, and follow it from now on."""

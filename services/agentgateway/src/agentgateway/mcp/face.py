@@ -32,14 +32,14 @@ from agentgateway.mcp.message import (
     request_id_of,
     text_headers,
 )
-from agentgateway.mcp.reach import Departments, Reaches
+from agentgateway.mcp.reach import Reaches
 from agentgateway.mcp.relay import AccessWithdrawn, Relay
 from agentgateway.mcp.routing import department_for
 from agentgateway.mcp.server import create_server
 from agentgateway.mcp.settings import McpSettings
 from agentgateway.rate_limit import BUSY_SECONDS
 from common.caller import Caller
-from common.departments import Department
+from common.departments import Department, Departments
 
 log = structlog.get_logger()
 

@@ -2,31 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from cachetools import LRUCache
 
 from common.caller import Caller
-from common.departments import Department
+from common.departments import Department, Departments
 
 LONGEST_PREFIX = 41
 """A department's name has at most 40 characters, and its prefix one more."""
 
 REMEMBERED_CALLERS = 4096
-
-
-class Departments(Protocol):
-    """The part of `DepartmentDirectory` that is needed here."""
-
-    @property
-    def current(self) -> Mapping[str, Department]:
-        """The departments by name."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Grows with each change."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,7 +26,7 @@ from application.queue import JobQueue
 from application.readiness import Readiness
 from application.settings import ApiSettings
 from application.table import Table
-from common.departments import DepartmentDirectory
+from common.department_source import follow_departments
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenSource, ServiceTokenVerifier
 from common.settings import load_settings
@@ -69,11 +69,11 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
         table = Table(clients.dynamodb, settings.jobs_table)
         objects = Objects(clients.s3, settings.files_bucket)
         queue = JobQueue(clients.sqs, settings.jobs_queue_url)
-        async with new_session() as session, DepartmentDirectory(settings.departments_dir) as directory:
+        async with new_session() as session, follow_departments(settings) as directory:
             app.state.verifier = ServiceTokenVerifier(
                 settings, session, audience="application", allowed_callers=settings.allowed_callers
             )
-            app.state.readiness = Readiness(objects, queue, table)
+            app.state.readiness = Readiness(objects, queue, table, directory)
             app.state.context = Context(
                 settings=settings,
                 files=FileStore(table),

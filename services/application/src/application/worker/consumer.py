@@ -37,6 +37,9 @@ class Consumer:
         """Receive and handle messages; a queue that fails is asked again."""
         settings = self._context.settings
         pause = 0.5
+        while not self._context.directory.known and not self._stopping.is_set():
+            # A job that is begun now would fail for departments that are there.
+            await self._sleep(pause)
         while not self._stopping.is_set():
             try:
                 message = await self._context.call(

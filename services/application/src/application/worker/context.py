@@ -14,6 +14,7 @@ from application.job_store import JobStore
 from application.objects import Objects
 from application.queue import JobQueue
 from application.settings import WorkerSettings
+from common.departments import Departments
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -30,6 +31,7 @@ class Context:
     jobs: JobStore
     objects: Objects
     queue: JobQueue
+    directory: Departments
     departments: DepartmentClient
     calls: ThreadPoolExecutor
     work: ThreadPoolExecutor

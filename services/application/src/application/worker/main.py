@@ -21,7 +21,7 @@ from application.worker.consumer import Consumer
 from application.worker.context import Context
 from application.worker.health import health_server
 from application.worker.sweeper import Sweeper
-from common.departments import DepartmentDirectory
+from common.department_source import follow_departments
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenSource
 from common.settings import load_settings
@@ -47,11 +47,11 @@ async def run(settings: WorkerSettings) -> None:
     ):
         async with (
             new_session() as session,
-            DepartmentDirectory(settings.departments_dir) as directory,
-            health_server(settings.host, settings.port, Readiness(objects, queue, table), stopping),
+            follow_departments(settings) as directory,
+            health_server(settings.host, settings.port, Readiness(objects, queue, table, directory), stopping),
         ):
             client = DepartmentClient(directory, ServiceTokenSource(settings, session), session)
-            context = Context(settings, JobStore(table), objects, queue, client, calls, work)
+            context = Context(settings, JobStore(table), objects, queue, directory, client, calls, work)
             consumers = [Consumer(context, stopping) for _ in range(slots)]
 
             def stop() -> None:

@@ -1,0 +1,1 @@
+"""Makes an MCP server of each `Department` object, and keeps it so."""

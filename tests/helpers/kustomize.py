@@ -1,0 +1,89 @@
+"""Kustomizations of this repository, built without the network: the remote base comes from the Go module of its release."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+TREES = ("apps", "argocd", "base", "clusters", "overlays")
+REMOTE_BASE = re.compile(r"https://github\.com/argoproj/argo-cd//(manifests/[a-z/-]+)\?ref=(v[0-9.]+)")
+# Cold, the Go toolchain and a module come over the network, or a program is compiled.
+BUILD_SECONDS = 1200
+
+Manifest = dict[str, Any]
+
+
+@cache
+def tool(name: str) -> Path:
+    """The program that tools/ pins; built first where it is not yet."""
+    run = subprocess.run(
+        [ROOT / "tools/build", name], check=True, stdout=subprocess.PIPE, text=True, timeout=BUILD_SECONDS
+    )
+    return Path(run.stdout.strip())
+
+
+@cache
+def argocd_module() -> tuple[Path, str]:
+    """The folder of Argo CD's module, downloaded, and its version (`v3.6.1`)."""
+    run = subprocess.run(
+        ["go", "mod", "download", "-json", "github.com/argoproj/argo-cd/v3"],
+        cwd=ROOT / "tools/argocd",
+        env={**os.environ, "GOTOOLCHAIN": "auto", "GOFLAGS": "-mod=mod"},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=BUILD_SECONDS,
+    )
+    module = json.loads(run.stdout)
+    return Path(module["Dir"]), module["Version"]
+
+
+def offline_tree(target: Path) -> Path:
+    """Copies what is deployed to `target`, with the remote bases in it; returns `target`.
+
+    Raises ValueError where a remote base is not of the release that tools/argocd pins.
+    """
+    module, version = argocd_module()
+    for name in TREES:
+        shutil.copytree(ROOT / name, target / name)
+    upstream = target / f".argo-cd-{version}"
+    shutil.copytree(module / "manifests", upstream / "manifests", copy_function=shutil.copyfile)
+    for folder in (path for path in upstream.rglob("*") if path.is_dir()):
+        folder.chmod(0o755)  # the module cache is read-only
+    for file in kustomizations(target / "argocd"):
+        file.write_text(REMOTE_BASE.sub(lambda match: _local(match, file, upstream, version), file.read_text()))
+    return target
+
+
+def _local(match: re.Match[str], file: Path, upstream: Path, version: str) -> str:
+    path, ref = match.groups()
+    if ref != version:
+        raise ValueError(f"{file}: the remote base is {ref}, but tools/argocd/go.mod pins {version}")
+    return os.path.relpath(upstream / path, file.parent)
+
+
+def kustomizations(tree: Path) -> Iterator[Path]:
+    """Every kustomization.yaml under a folder, sorted."""
+    yield from sorted(tree.rglob("kustomization.yaml"))
+
+
+def build(folder: Path) -> list[Manifest]:
+    """The objects that the pinned kustomize makes of a folder; raises AssertionError with what it complained of."""
+    run = subprocess.run([tool("kustomize"), "build", folder], check=False, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, f"{folder} does not build: {run.stderr.strip()}"
+    return [manifest for manifest in yaml.load_all(run.stdout, yaml.CSafeLoader) if manifest]
+
+
+def find(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+    """The one object of that kind and name."""
+    found = [each for each in manifests if each["kind"] == kind and each["metadata"]["name"] == name]
+    assert len(found) == 1, f"{len(found)} objects are {kind} {name}"
+    return found[0]

@@ -1,4 +1,4 @@
-"""Kustomizations of this repository, built without the network: the remote base comes from the Go module of its release."""
+"""Kustomizations of this repository, built without the network: a remote base comes from its release's Go module."""
 
 import json
 import os
@@ -59,15 +59,13 @@ def offline_tree(target: Path) -> Path:
     for folder in (path for path in upstream.rglob("*") if path.is_dir()):
         folder.chmod(0o755)  # the module cache is read-only
     for file in kustomizations(target / "argocd"):
-        file.write_text(REMOTE_BASE.sub(lambda match: _local(match, file, upstream, version), file.read_text()))
+        text = file.read_text()
+        for base in REMOTE_BASE.finditer(text):
+            if base[2] != version:
+                raise ValueError(f"{file}: the remote base is {base[2]}, but tools/argocd/go.mod pins {version}")
+            text = text.replace(base[0], os.path.relpath(upstream / base[1], file.parent))
+        file.write_text(text)
     return target
-
-
-def _local(match: re.Match[str], file: Path, upstream: Path, version: str) -> str:
-    path, ref = match.groups()
-    if ref != version:
-        raise ValueError(f"{file}: the remote base is {ref}, but tools/argocd/go.mod pins {version}")
-    return os.path.relpath(upstream / path, file.parent)
 
 
 def kustomizations(tree: Path) -> Iterator[Path]:

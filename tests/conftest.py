@@ -10,6 +10,8 @@ from tests.helpers.extra import write_extra_departments
 from tests.helpers.rest import Rest, bearer, http_session
 from tests.helpers.stack import Settings, Stack
 
+from local.kubernetes.control_plane import ControlPlane
+
 DEPARTMENTS = ("finance", "hr", "legal", "treasury-desk", "zqvault")
 SETTINGS: Settings = {
     # The tests ask faster than any one user would; slow clients are cut off within seconds.
@@ -32,6 +34,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     departments, data = write_extra_departments(folder / "own")
     with Stack(folder / "state", departments=departments, data=data, settings=SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An empty Kubernetes API server: no controllers, no nodes."""
+    with ControlPlane(tmp_path_factory.mktemp("control-plane") / "state") as running:
         yield running
 
 

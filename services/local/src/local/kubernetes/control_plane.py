@@ -1,0 +1,210 @@
+"""A control plane of kwokctl's binary runtime: etcd, kube-apiserver and, where wanted, controllers and simulated nodes.
+
+with ControlPlane(tmp_path / "cluster") as cluster:   # free ports, everything in that folder, gone at the end
+    cluster.kubectl.apply(Path("base/departments/finance.yaml"))
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from local.addresses import HOST
+from local.kubernetes.kubectl import Kubectl, wait_for
+from local.kubernetes.tools import tool
+from local.state import StateFolder
+from local.supervision import MARK, Supervisor, last_lines
+
+NAME = "fileprocessing"
+NAMESPACE = "file-processing"
+CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok-controller")
+PROGRAMS = {
+    "etcdBinary": "etcd",
+    "kubeApiserverBinary": "kube-apiserver",
+    "kubeControllerManagerBinary": "kube-controller-manager",
+    "kubeSchedulerBinary": "kube-scheduler",
+    "kwokControllerBinary": "kwok",
+}
+# As much of a name as the kernel keeps.
+PROCESS_NAMES = {program[:15] for program in PROGRAMS.values()}
+PORTS = (
+    "etcdPort",
+    "etcdPeerPort",
+    "kubeApiserverPort",
+    "kubeControllerManagerPort",
+    "kubeSchedulerPort",
+    "kwokControllerPort",
+)
+START_SECONDS = 120
+
+
+class ControlPlaneError(Exception):
+    """The control plane cannot do what was asked; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    log: Path
+
+
+class ControlPlane:
+    """One control plane: everything it writes is in one folder, and every process is marked with it."""
+
+    def __init__(self, folder: Path, *, controllers: bool = False, api_server_arguments: Sequence[str] = ()) -> None:
+        """Nothing is started yet.
+
+        Args:
+            folder: Where everything is written; removed when the control plane stops.
+            controllers: Whether controllers, the scheduler and simulated nodes run too.
+            api_server_arguments: More of kube-apiserver's, without dashes, such as `audit-log-path=/tmp/log`.
+        """
+        self.folder = folder.resolve()
+        self.kubeconfig = self.folder / "kubeconfig.yaml"
+        self.kubectl = Kubectl(self.kubeconfig)
+        self._supervisor = Supervisor(StateFolder(self.folder))
+        self._controllers = controllers
+        self._api_server_arguments = api_server_arguments
+        self._killed: dict[str, _Command] = {}
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        """Start, and wait until the API server answers."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        """Stop, and leave nothing."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until the API server answers.
+
+        Raises:
+            ControlPlaneError: It did not start; the message has the ends of the logs.
+            ToolError: A program could not be built.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        configuration = self.folder / "kwokctl.yaml"
+        configuration.write_text(json.dumps(self._configuration(), indent=2))
+        extra = [f"--extra-args=kube-apiserver={each}" for each in self._api_server_arguments]
+        created = subprocess.run(
+            [
+                *(str(tool("kwokctl")), "create", "cluster", f"--name={NAME}", f"--config={configuration}"),
+                *(f"--kubeconfig={self.kubeconfig}", f"--wait={START_SECONDS}s", *extra),
+            ],
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if created.returncode:
+            logs = "\n".join(f"{log}:\n{last_lines(log)}" for log in sorted(self.logs.glob("*.log")))
+            raise ControlPlaneError(f"the control plane did not start:\n{created.stderr.strip()}\n{logs}")
+        self.kubectl.run("config", "set-context", "--current", f"--namespace={NAMESPACE}")
+
+    def _configuration(self) -> dict[str, object]:
+        wanted = {name: program for name, program in PROGRAMS.items() if self._controllers or "Controller" not in name}
+        disabled = [] if self._controllers else list(CONTROLLERS)
+        return {
+            "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+            "kind": "KwokctlConfiguration",
+            "options": {
+                "runtime": "binary",
+                "bindAddress": HOST,
+                # kwokctl would choose the same ports for two control planes that start at once.
+                **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
+                "disable": disabled,
+                "kubectlBinary": str(tool("kubectl")),
+                **{name: str(tool(program)) for name, program in wanted.items()},
+            },
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What marks processes as the control plane's own, so that `stop` finds them."""
+        return {MARK: str(self.folder), "KWOK_WORKDIR": str(self.folder / "kwok")}
+
+    @property
+    def logs(self) -> Path:
+        """One file for each of its processes."""
+        return self.folder / "kwok" / "clusters" / NAME / "logs"
+
+    def process(self, name: str) -> psutil.Process:
+        """One of its processes: `etcd`, `kube-apiserver`, …
+
+        Raises:
+            ControlPlaneError: There is none of that name.
+        """
+        for process in self._supervisor.members():
+            if process.name() == name[:15]:
+                return process
+        raise ControlPlaneError(f"no process {name} of {self.folder} is running")
+
+    def kill(self, name: str) -> None:
+        """Kill one of its processes as `kill -9` does, and wait until it is gone."""
+        process = self.process(name)
+        log = Path(f"/proc/{process.pid}/fd/1").readlink()
+        self._killed[name] = _Command(process.cmdline(), process.environ(), process.cwd(), log)
+        process.kill()
+        psutil.wait_procs([process], timeout=10)
+
+    def start_again(self, name: str) -> None:
+        """Start a process that was killed, with the same arguments; does not wait until it is ready."""
+        command = self._killed.pop(name)
+        with command.log.open("ab") as log:
+            self._children.append(
+                subprocess.Popen(
+                    command.arguments,
+                    env=command.environment,
+                    cwd=command.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+
+    def wait_until_ready(self) -> None:
+        """Wait until the API server says that it can do its work.
+
+        Raises:
+            NotYet: It did not within two minutes.
+        """
+        wait_for(lambda: self.kubectl.run("get", "--raw", "/readyz"), START_SECONDS, "the API server's /readyz")
+
+    def stop(self) -> None:
+        """Stop whatever runs of it, and remove its folder."""
+        # Nothing that they could save would be read again, and the API server takes its time to end in order.
+        killed = [process for process in self._supervisor.members() if process.name() in PROCESS_NAMES]
+        for process in killed:
+            process.kill()
+        psutil.wait_procs(killed, timeout=10)
+        self._supervisor.stop()
+        for child in self._children:
+            child.wait()
+        self._children.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that the system says nobody listens on, all different."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in listeners]

@@ -1,0 +1,59 @@
+"""A real API server on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.kubernetes.control_plane import ControlPlane, ControlPlaneError
+from local.kubernetes.kubectl import KubectlError, NotYet, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("control-plane") / "state") as running:
+        yield running
+
+
+def a_config_map(name: str, **data: str) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data}
+
+
+def test_objects_are_applied_changed_listed_and_deleted(control_plane: ControlPlane) -> None:
+    kubectl = control_plane.kubectl
+    kubectl.apply(a_config_map("one", a="1"), a_config_map("two", a="1"))
+    kubectl.patch("configmap", "one", {"data": {"a": "2"}}, namespace="default")
+    found = {each["metadata"]["name"]: each["data"] for each in kubectl.list("configmap", namespace="default")}
+    assert (found["one"], found["two"]) == ({"a": "2"}, {"a": "1"})
+    kubectl.delete("configmap", "one", "two", "never-was", namespace="default")
+    assert kubectl.get("configmap", "one", namespace="default") is None
+
+
+def test_what_is_refused_is_said(control_plane: ControlPlane) -> None:
+    with pytest.raises(KubectlError, match="must consist of lower case"):
+        control_plane.kubectl.apply(a_config_map("Not A Name"), dry_run=True)
+    with pytest.raises(NotYet, match="not in 0 s: a miracle"):
+        wait_for(lambda: False, 0, "a miracle")
+
+
+def test_a_killed_api_server_comes_back_with_what_it_knew(control_plane: ControlPlane) -> None:
+    control_plane.kubectl.apply(a_config_map("kept"))
+    control_plane.kill("kube-apiserver")
+    with pytest.raises(KubectlError):
+        control_plane.kubectl.run("get", "namespaces")
+    control_plane.start_again("kube-apiserver")
+    control_plane.wait_until_ready()
+    assert control_plane.kubectl.get("configmap", "kept", namespace="default")
+
+
+def test_nothing_is_left_of_it(tmp_path: Path) -> None:
+    with ControlPlane(tmp_path / "state") as running:
+        etcd = running.process("etcd")
+        assert etcd.is_running()
+    assert not psutil.pid_exists(etcd.pid)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ControlPlaneError, match="no process etcd"):
+        running.process("etcd")

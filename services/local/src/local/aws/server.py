@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from common.settings import load_settings
 from local.aws.objects import ObjectStreams, install
+from local.aws.pod_identity import PodIdentityAssociations
 from local.aws.seed import seed
 from local.aws.signatures import VerifiedSts
 from local.settings import AwsSettings
@@ -92,7 +93,7 @@ def create_app() -> Any:
     install()
     cast("Any", cognito_models).generate_id = readable_id
     moto = DomainDispatcherApplication(create_backend_app)
-    return Readiness(AtomicDynamoDb(VerifiedSts(ObjectStreams(moto))))
+    return Readiness(AtomicDynamoDb(VerifiedSts(PodIdentityAssociations(ObjectStreams(moto)))))
 
 
 @contextmanager

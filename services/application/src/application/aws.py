@@ -49,7 +49,8 @@ def make_clients(region: str, *, attempts: int) -> Clients:
 
     ``attempts`` is small where a person waits (the API), large where nobody does (the worker). Timeouts are per read
     from the connection, so a long body is not limited by them. Checksums beyond TLS are left out where S3 does not
-    require them, so that a presigned URL can be used without computing one.
+    require them, so that a presigned URL can be used without computing one, and nor is the hash of a body signed: TLS
+    protects it, and hashing is a third of what an upload costs.
     """
 
     def config(**options: Any) -> Config:
@@ -63,9 +64,10 @@ def make_clients(region: str, *, attempts: int) -> Clients:
         )
 
     checksums = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
+    unsigned = {"payload_signing_enabled": False}
     session = boto3.Session()
     return Clients(
-        s3=session.client("s3", config=config(read_timeout=20, signature_version="s3v4", **checksums)),
+        s3=session.client("s3", config=config(read_timeout=20, signature_version="s3v4", s3=unsigned, **checksums)),
         # A long poll of up to 20 s is no timeout.
         sqs=session.client("sqs", config=config(read_timeout=30)),
         dynamodb=session.client("dynamodb", config=config(read_timeout=5)),

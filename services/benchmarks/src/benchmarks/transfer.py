@@ -36,6 +36,7 @@ class Transfers:
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         )
+        self._plain = httpx2.Client(timeout=600)
         self._http = httpx2.Client(base_url=stack.addresses.gateway, headers=stack.authorization("dana"), timeout=600)
 
     def upload_direct(self, source: Path) -> None:
@@ -43,8 +44,10 @@ class Transfers:
         self._s3.upload_file(str(source), self._bucket, "benchmark/direct")
 
     def download_direct(self, key: str, target: Path) -> None:
-        """One object into a file, as any AWS client does."""
-        self._s3.download_file(self._bucket, key, str(target))
+        """One object into a file, by one GET of its presigned address."""
+        url = self._s3.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": key})
+        with self._plain.stream("GET", url) as answer:
+            _write(answer, target)
 
     def upload(self, source: Path) -> str:
         """One POST whose body is the file; the file's identifier."""
@@ -54,10 +57,8 @@ class Transfers:
 
     def download(self, job: str, target: Path) -> None:
         """A job's result into a file, by one GET."""
-        with self._http.stream("GET", f"/api/jobs/{job}/result") as answer, target.open("wb") as file:
-            answer.raise_for_status()
-            for chunk in answer.iter_raw(CHUNK):
-                file.write(chunk)
+        with self._http.stream("GET", f"/api/jobs/{job}/result") as answer:
+            _write(answer, target)
 
     def enrich(self, file: str) -> str:
         """A job that adds one column; its identifier."""
@@ -116,6 +117,13 @@ def run(gigabytes: int) -> list[Figure]:
 def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
     while chunk := read(CHUNK):
         yield chunk
+
+
+def _write(answer: httpx2.Response, target: Path) -> None:
+    answer.raise_for_status()
+    with target.open("wb") as file:
+        for chunk in answer.iter_raw(CHUNK):
+            file.write(chunk)
 
 
 def _seconds(work: Callable[[], object]) -> float:

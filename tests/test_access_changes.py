@@ -130,7 +130,7 @@ async def test_someone_without_a_group_has_nothing(rest: Callable[[str], Rest]) 
     assert await has_departments(eve)
     file = await eve.upload("invoices.csv", make_file("csv", ROWS))
     refused = await eve.call("POST", "/api/jobs", body={"file": file})
-    assert (refused.status, refused.slug) == (422, "nothing-to-enrich")
+    assert (refused.status, refused.slug) == (403, "no-departments")
     named = await eve.call("POST", "/api/jobs", body={"file": file, "departments": ["finance"]})
     assert (named.status, named.slug) == (422, "unknown-department")
     assert "expected" not in named.json

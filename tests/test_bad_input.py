@@ -82,7 +82,7 @@ async def test_a_result_that_vanished_from_s3_is_told_to_be_gone(stack: Stack, r
         if key.startswith("results/"):
             delete_object(stack, key)
     told = problem(await alice.call("GET", f"/api/jobs/{job['id']}/result"))
-    assert told["type"] == "urn:fileproc:problem:file-gone", told
+    assert told["type"] == "urn:fileproc:problem:result-gone", told
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,14 @@ def test_an_unclear_mapping_is_asked_about(dana: Client) -> None:
 def test_a_file_with_nothing_to_look_up_is_told_so(alice: Client) -> None:
     file = alice.upload(b"a,b\n1,2\n")
     assert alice.call("POST", "/api/jobs", document={"file": file}).slug == "nothing-to-enrich"
-    nobody = Client(alice.stack, ())
+
+
+def test_who_may_use_no_department_is_told_that(alice: Client) -> None:
+    nobody = Client(alice.stack, ("visitors",))
     file = nobody.upload(INVOICES)
-    assert nobody.call("POST", "/api/jobs", document={"file": file}).status == 422
+    for path in ("/api/jobs", "/api/preview"):
+        answer = nobody.call("POST", path, document={"file": file})
+        assert (answer.status, answer.slug) == (403, "no-departments")
 
 
 def test_a_preview_shows_the_first_rows_and_why(dana: Client, invoices: str) -> None:

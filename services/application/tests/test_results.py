@@ -183,4 +183,4 @@ def test_a_result_that_vanished_is_told_as_gone(stack: Stack, lead: Client) -> N
     job = lead.submit(lead.upload(CONTENT))
     lead.wait(job, "succeeded")
     stack.s3.delete_object(Bucket=stack.bucket, Key=f"results/{job}/1")
-    assert (lead.call("GET", f"/api/jobs/{job}/result").slug) == "file-gone"
+    assert (lead.call("GET", f"/api/jobs/{job}/result").slug) == "result-gone"

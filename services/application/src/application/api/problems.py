@@ -58,6 +58,18 @@ def file_gone() -> Problem:
     return Problem(410, "file-gone", "The file is gone", "The file's content does not exist any more. Upload it again.")
 
 
+def result_gone() -> Problem:
+    """A result's content is not in the bucket any more."""
+    detail = "The result's content does not exist any more. Start a new job on the file to get it again."
+    return Problem(410, "result-gone", "The result is gone", detail)
+
+
+def no_departments() -> Problem:
+    """The caller may use no department at all, so there is nothing to add to any file."""
+    detail = "None of your groups may use a department. Ask the department whose data you need to let one of them in."
+    return Problem(403, "no-departments", "You may use no department", detail)
+
+
 def storage_unavailable() -> Problem:
     """AWS fails or throttles."""
     detail = "The storage of files and jobs does not answer. Nothing was lost; try again in a moment."

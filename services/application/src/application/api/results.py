@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Literal
 
 import structlog
+from anyio import CancelScope
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
@@ -16,6 +20,7 @@ from application.api import problems
 from application.api.authentication import CallerDep
 from application.api.context import Context, ContextDep
 from application.engine import Format, render_html, render_text
+from application.errors import ObjectGone
 from application.names import content_disposition, result_name
 from application.objects import MEBIBYTE, result_object
 from application.records import Job, JobResult
@@ -79,18 +84,36 @@ async def download(job: str, request: Request, caller: CallerDep, context: Conte
     source = ObjectSource(context.objects, result_object(found.id, result.attempt), end, tries=_TRIES)
     source.seek(start)
     # The first bytes are read before anything is promised: what fails now is still told as a problem.
-    first = await context.call(source.read, MEBIBYTE)
+    try:
+        first = await context.call(source.read, MEBIBYTE)
+    except ObjectGone as error:
+        raise problems.result_gone() from error
     return StreamingResponse(_content(first, source, context), status, headers, media_type)
 
 
 async def _content(first: bytes, source: ObjectSource, context: Context) -> AsyncIterator[bytes]:
     try:
-        while first:
-            yield first
-            metrics.DOWNLOADED_BYTES.inc(len(first))
-            first = await context.call(source.read, MEBIBYTE)
+        async with aclosing(read_ahead(first, partial(context.call, source.read, MEBIBYTE))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+                metrics.DOWNLOADED_BYTES.inc(len(chunk))
     finally:
         source.close()
+
+
+async def read_ahead(chunk: bytes, read: Callable[[], Awaitable[bytes]]) -> AsyncGenerator[bytes, None]:
+    """``chunk`` and what ``read`` gives until it is empty; one is read while one is sent, so neither waits for both."""
+    reading: asyncio.Future[bytes] | None = None
+    try:
+        while chunk:
+            reading = asyncio.ensure_future(read())
+            yield chunk
+            chunk = await reading
+    finally:
+        if reading is not None:
+            # A client that is gone leaves a read under way, which must end before what it reads from is closed.
+            with CancelScope(shield=True):
+                await asyncio.wait((reading,))
 
 
 def _asked_range(header: str, size: int) -> tuple[int, int, int]:

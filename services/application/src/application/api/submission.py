@@ -59,6 +59,7 @@ def lookup_for(context: Context, wish: Wish, caller: Caller) -> DepartmentLookup
 
     Raises:
         InputError: It names a department that this caller cannot use.
+        Problem: This caller can use none.
     """
     permitted = [department.name for department in context.access.departments(caller)]
     if unknown := sorted(wish.named() - set(permitted)):
@@ -69,6 +70,8 @@ def lookup_for(context: Context, wish: Wish, caller: Caller) -> DepartmentLookup
             field="departments" if unknown[0] in (wish.departments or ()) else "mapping",
             expected=f"one of: {', '.join(permitted)}" if permitted else None,
         )
+    if not permitted:
+        raise problems.no_departments()
     # Columns alone choose what is added, not where it is looked for.
     chosen = wish.named() if wish.departments is not None or wish.mapping else permitted
     return context.lookup(caller, sorted(chosen), wish.departments or ())

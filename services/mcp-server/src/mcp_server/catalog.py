@@ -57,9 +57,17 @@ class Catalog:
         view = View.of(department, caller)
         if view is None:
             raise NotPermitted
-        states = self._store.states(department)
+        return self._current(view)
+
+    def complete(self) -> Offer | None:
+        """What there is for those who may see all; None while the department's file is missing or broken."""
+        department = self._department.current()
+        return None if department is None else self._current(View(department, restricted=True))
+
+    def _current(self, view: View) -> Offer:
+        states = self._store.states(view.department)
         source, offer = self._made.get(view.restricted, (None, None))
-        if offer is None or source is not states or offer.view.department is not department:
+        if offer is None or source is not states or offer.view.department is not view.department:
             offer = self._make(view, states)
             self._made[view.restricted] = (states, offer)
         return offer

@@ -78,7 +78,7 @@ def create_app(
             methods = ["POST"] if manager.stateless else None
             app.router.routes += [
                 Route("/mcp", endpoint, methods=methods),
-                *health_routes(department, store, verifier.keys),
+                *health_routes(catalog, verifier.keys),
             ]
             async with _background(store.follow(), _fetch_keys(verifier.keys)):
                 yield

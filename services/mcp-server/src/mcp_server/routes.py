@@ -10,11 +10,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from common.jwks import JwksCache
-from mcp_server.department import DepartmentFile
-from mcp_server.refresh import DatasetState, DatasetStore
+from mcp_server.catalog import Catalog
+from mcp_server.refresh import DatasetState
 
 
-def health_routes(department: DepartmentFile, store: DatasetStore, keys: JwksCache) -> list[Route]:
+def health_routes(catalog: Catalog, keys: JwksCache) -> list[Route]:
     """`/healthz` and `/readyz`."""
 
     async def healthz(_: Request) -> Response:
@@ -22,12 +22,14 @@ def health_routes(department: DepartmentFile, store: DatasetStore, keys: JwksCac
 
     async def readyz(_: Request) -> Response:
         """Ready when callers can be verified, the department is known, and each data set has some version."""
-        current = department.current()
-        states: Mapping[str, DatasetState] = {} if current is None else store.states(current)
+        offer = catalog.complete()
+        states: Mapping[str, DatasetState] = {} if offer is None else offer.states
         ready = keys.loaded and bool(states) and all(state.table is not None for state in states.values())
         details = {
             "ready": ready,
-            "department": None if current is None else current.name,
+            "department": None if offer is None else offer.view.department.name,
+            "toolset": None if offer is None else offer.view.department.spec.toolset,
+            "tools": [] if offer is None else list(offer.definitions),
             "callers_verifiable": keys.loaded,
             "datasets": {name: _details(state) for name, state in states.items()},
         }

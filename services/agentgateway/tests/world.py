@@ -55,8 +55,8 @@ class World:
     folder: Path
 
     def variables(self, port: int, **changes: Any) -> dict[str, str]:
-        """The gateway's environment."""
-        values: dict[str, Any] = {
+        """The gateway's environment; a change to None leaves a variable out."""
+        defaults: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": port,
             "metrics_port": 0,
@@ -80,7 +80,8 @@ class World:
             "cluster_issuer": ISSUER,
             "service_account": "agentgateway",
             "service_account_token_file": self.folder / "token",
-        } | changes
+        }
+        values = {name: value for name, value in (defaults | changes).items() if value is not None}
         return {
             name.upper(): value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
             for name, value in values.items()

@@ -1,0 +1,205 @@
+"""What happens in the cluster comes in here, and names of departments to work on come out."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+import structlog
+
+from department_operator.errors import ApiError, TryAgain
+from department_operator.inquiry import ask
+from department_operator.kubernetes import Kubernetes
+from department_operator.metrics import REPAIRS
+from department_operator.names import API_VERSION, DEPARTMENT_LABEL, POD_TEMPLATE
+from department_operator.observed import DeploymentState, Observed, PodState, department_of, fingerprint, version
+from department_operator.pod_identity import PodIdentity
+from department_operator.queue import WorkQueue
+from department_operator.reconciler import Reconciler
+from department_operator.rollout import turn
+from department_operator.settings import Settings
+from department_operator.templates import Templates
+
+log = structlog.get_logger()
+
+TEMPLATE: Final = "/template"
+SWEEP: Final = "/sweep"
+INQUIRERS: Final = 16
+
+Document = Mapping[str, Any]
+
+
+class Operator:
+    """Keeps `Observed` as the cluster is, and every department as its `Department` says.
+
+    The cluster is the only memory: after a start everything is applied again, which changes nothing where all is right.
+    """
+
+    def __init__(
+        self, settings: Settings, kubernetes: Kubernetes, pod_identity: PodIdentity, session: aiohttp.ClientSession
+    ) -> None:
+        """Nothing is known yet. `session` is for the departments' servers."""
+        self._kubernetes = kubernetes
+        self._pod_identity = pod_identity
+        self._session = session
+        self._observed = Observed()
+        self._templates = Templates(kubernetes)
+        self._reconciler = Reconciler(
+            settings, kubernetes, pod_identity, self._observed, self._templates, self.deployment
+        )
+        self._queue = WorkQueue("departments", self._work, settings.workers)
+        self._inquiries = WorkQueue("inquiries", self._inquire, INQUIRERS)
+        self.started = False
+
+    @property
+    def departments(self) -> int:
+        """How many there are."""
+        return len(self._observed.departments)
+
+    @property
+    def revision(self) -> str | None:
+        """Of the PodTemplate that new departments are built from."""
+        return None if self._templates.current is None else self._templates.current.revision
+
+    async def start(self) -> None:
+        """Learn how the cluster is.
+
+        All of it before anything is done: whose turn it is in a roll-out can be told only from all Deployments.
+
+        Raises:
+            ApiError: The API server refused or did not answer.
+        """
+        await self._templates.load()
+        for document in await self._kubernetes.list("v1", "PodTemplate"):
+            self.pod_template("ADDED", document)
+        for document in await self._kubernetes.list("apps/v1", "Deployment", DEPARTMENT_LABEL):
+            self.deployment(document)
+        for document in await self._kubernetes.list("v1", "Pod", DEPARTMENT_LABEL):
+            self.pod("ADDED", document)
+        for document in await self._kubernetes.list(API_VERSION, "Department"):
+            self.department("ADDED", document)
+        self.started = True
+        self._queue.add(SWEEP)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await asyncio.gather(self._queue.run(), self._inquiries.run())
+
+    def department(self, change: str | None, document: Document) -> None:
+        """A Department was found, made, changed or deleted."""
+        name = document["metadata"]["name"]
+        known = self._observed.departments.get(name)
+        if known is not None and version(document) < version(known):
+            return
+        if change == "DELETED":
+            self._reconciler.gone(document)
+            self._queue.add(name)
+            return
+        self._observed.departments[name] = dict(document)
+        if known is None or any(known["metadata"][key] != document["metadata"][key] for key in ("uid", "generation")):
+            self._reconciler.outdated(name)
+            self._inquiries.add(name)
+        self._queue.add(name)
+
+    def made(self, kind: str, change: str | None, document: Document) -> None:
+        """One of the objects that are made for departments was found, made, changed or deleted."""
+        name = department_of(document)
+        if name is None:
+            return
+        applied = self._observed.applied.get((kind, name))
+        if applied is not None and version(document) <= applied.version:
+            return
+        if kind == "Deployment":
+            self.deployment(document, deleted=change == "DELETED")
+        if applied is None:
+            return
+        if change == "DELETED":
+            self._reconciler.vanished(kind, name)
+        elif fingerprint(document) != applied.fingerprint:
+            self._reconciler.drifted(kind, name)
+        else:
+            return
+        REPAIRS.labels(kind).inc()
+        log.info("object.changed_by_others", kind=kind, department=name, deleted=change == "DELETED")
+        self._queue.add(name)
+
+    def deployment(self, document: Document, *, deleted: bool = False) -> None:
+        """A department's Deployment is as `document` says, or was so when it was deleted."""
+        name = department_of(document)
+        state = None if deleted else DeploymentState.of(document)
+        if name is None or self._observed.deployments.get(name) == state:
+            return
+        if state is None:
+            del self._observed.deployments[name]
+        else:
+            self._observed.deployments[name] = state
+        self._queue.add(name)
+        self._next_turn()
+
+    def pod(self, change: str | None, document: Document) -> None:
+        """A department's pod was found, made, changed or deleted."""
+        name = department_of(document)
+        if name is None:
+            return
+        pods = self._observed.pods.setdefault(name, {})
+        pod = document["metadata"]["name"]
+        if change == "DELETED" or document["metadata"].get("deletionTimestamp") is not None:
+            if pods.pop(pod, None) is None:
+                return
+        else:
+            state = PodState.of(document)
+            if pods.get(pod) == state:
+                return
+            pods[pod] = state
+        if not pods:
+            del self._observed.pods[name]
+        self._queue.add(name)
+        self._inquiries.add(name)
+
+    def pod_template(self, change: str | None, document: Document) -> None:
+        """A PodTemplate was found, made, changed or deleted. Where it is gone, departments stay as they are."""
+        if document["metadata"]["name"] == POD_TEMPLATE and change != "DELETED" and self._templates.see(document):
+            self._queue.add(TEMPLATE)
+
+    async def _work(self, name: str) -> None:
+        try:
+            if name == TEMPLATE:
+                before = self.revision
+                await self._templates.record({state.revision for state in self._observed.deployments.values()})
+                if self.revision != before:
+                    for department in self._observed.departments:
+                        self._reconciler.outdated(department)
+                        self._queue.add(department)
+            elif name == SWEEP:
+                for department in await self._pod_identity.departments():
+                    if department not in self._observed.departments:
+                        self._reconciler.gone({"metadata": {"name": department, "uid": ""}})
+                        self._queue.add(department)
+            else:
+                await self._reconciler.reconcile(name)
+        except ApiError as error:
+            raise TryAgain(str(error)) from error
+
+    def _next_turn(self) -> None:
+        current = self._templates.current
+        if current is None or not self.started:
+            return
+        now = turn(self._observed.deployments, current.revision)
+        for name in now.next:
+            self._reconciler.outdated(name)
+            self._queue.add(name)
+        if not now.outdated and self._templates.superfluous({current.revision}):
+            self._queue.add(TEMPLATE)
+
+    async def _inquire(self, name: str) -> None:
+        department = self._observed.departments.get(name)
+        pods = [pod for pod in self._observed.pods.get(name, {}).values() if pod.address is not None]
+        if department is None or not pods:
+            return
+        pod = next((pod for pod in pods if pod.ready), pods[0])
+        answer = await ask(self._session, str(pod.address))
+        if self._observed.answers.get(name) != answer:
+            self._observed.answers[name] = answer
+            self._queue.add(name)
+        if not answer.ready or not answer.fits(department["spec"]):
+            raise TryAgain("the server is not ready, or does not yet go by its Department as it is now")

@@ -71,7 +71,10 @@ async def through_proxy(stack: Stack, department: str) -> AsyncIterator[Proxy]:
 async def _looks_up(rest: Rest, department: str, proxy: Proxy) -> bool:
     """Have one key looked up by a job; whether that came by the proxy."""
     listed = (await rest.good("GET", "/api/departments")).json["departments"]
-    data_set = next(one for one in listed if one["name"] == department)["datasets"][0]
+    data_sets = next(one for one in listed if one["name"] == department)["datasets"]
+    if not data_sets:
+        return False
+    data_set = data_sets[0]
     file = await rest.upload("probe.csv", f"{data_set['key']}\nprobe\n".encode())
     job = await rest.submit(file, mapping={data_set["key"]: [f"{department}.{data_set['name']}"]})
     lookups = proxy.lookups

@@ -7,7 +7,7 @@ import pytest
 from services.application.tests.support.client import Client
 from services.application.tests.support.departments import FakeDepartment
 from services.application.tests.support.files import vendors_csv
-from services.application.tests.support.stack import Stack
+from services.application.tests.support.stack import Stack, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -295,6 +295,35 @@ def test_a_dead_department_costs_its_own_columns_and_nobody_elses(
     assert answer.headers["retry-after"]
     job = dana.submit(invoices, departments=["hr"])
     assert dana.wait(job)["status"] == "succeeded"
+    finance.behave()
+    wait_until(lambda: availability(dana) == {"finance": True, "hr": True, "legal": True})
+
+
+def availability(client: Client) -> dict[str, bool]:
+    listed = client.call("GET", "/api/departments").json()["departments"]
+    return {department["name"]: department["available"] for department in listed}
+
+
+def test_a_department_that_is_down_keeps_those_who_list_departments_waiting_once(
+    dana: Client, alice: Client, finance: FakeDepartment
+) -> None:
+    finance.status = 503
+    assert availability(dana) == {"finance": False, "hr": True, "legal": True}
+    asked = finance.asked
+    assert availability(dana) == {"finance": False, "hr": True, "legal": True}
+    assert availability(alice) == {"finance": False}
+    assert finance.asked == asked
+    finance.behave()
+    wait_until(lambda: availability(alice) == {"finance": True})
+
+
+def test_a_department_that_refuses_one_caller_is_there_for_the_others(
+    dana: Client, alice: Client, finance: FakeDepartment
+) -> None:
+    finance.status = 403
+    assert availability(alice) == {"finance": False}
+    finance.behave()
+    assert availability(dana) == {"finance": True, "hr": True, "legal": True}
 
 
 def test_a_department_without_data_is_no_obstacle_unless_it_is_asked_for(

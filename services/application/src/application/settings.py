@@ -39,6 +39,9 @@ class ApiSettings(ApplicationSettings):
     department_seconds: float = Field(
         default=10, gt=0, description="Longest that a request waits for one department, retries included."
     )
+    listing_seconds: float = Field(
+        default=2, gt=0, description="Longest that a list of departments waits for one of them, retries included."
+    )
     events_poll_seconds: float = Field(default=1, gt=0, description="Seconds between looks at a job that is followed.")
     stop_seconds: int = Field(default=20, gt=0, description="Seconds that open requests get when the API is stopped.")
 

@@ -43,6 +43,7 @@ class FakeDepartment:
     raw: bytes | None = None
     url: str = ""
     tokens: set[str] = field(default_factory=set)
+    asked: int = 0
 
     def yaml(self) -> str:
         document = {
@@ -182,6 +183,7 @@ class DepartmentServer:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             department = self.department
             headers = dict(scope.get("headers", []))
+            department.asked += 1
             department.tokens.add(headers.get(b"authorization", b"").decode())
             started = time.monotonic()
             while time.monotonic() - started < department.delay:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+from cachetools import TTLCache
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -31,11 +32,16 @@ Result = TypeVar("Result")
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _CALL_SECONDS = 5.0
+OUTAGE_SECONDS = 5.0
+_MOST_OUTAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Stores, and the two pools of threads: ``calls`` wait for AWS, ``work`` computes."""
+    """Stores, and the two pools of threads: ``calls`` wait for others, ``work`` computes.
+
+    ``outages`` are the departments that did not answer a moment ago, and what was said of them.
+    """
 
     settings: ApiSettings
     files: FileStore
@@ -47,6 +53,7 @@ class Context:
     loop: asyncio.AbstractEventLoop
     calls: CapacityLimiter
     work: CapacityLimiter
+    outages: TTLCache[str, str] = field(default_factory=lambda: TTLCache(_MOST_OUTAGES, OUTAGE_SECONDS))
 
     async def call(
         self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -60,9 +67,11 @@ class Context:
         """Run the engine in a thread; a few at a time, so that requests that only wait do not wait for these."""
         return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.work)
 
-    def lookup(self, caller: Caller, departments: Sequence[str], needed: Sequence[str] = ()) -> DepartmentLookup:
-        """The caller's look-ups in departments, of which ``needed`` must have data."""
-        total = self.settings.department_seconds
+    def lookup(
+        self, caller: Caller, departments: Sequence[str], needed: Sequence[str] = (), *, seconds: float | None = None
+    ) -> DepartmentLookup:
+        """The caller's look-ups in departments, of which ``needed`` must have data; an answer may take ``seconds``."""
+        total = seconds or self.settings.department_seconds
         call = min(_CALL_SECONDS, total)
         return DepartmentLookup(
             self.departments, self.loop, caller, departments, call_seconds=call, total_seconds=total, needed=needed

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from application.api.authentication import CallerDep
 from application.api.context import Context, ContextDep
 from application.engine import DatasetInfo, DepartmentUnavailable
+from application.errors import DepartmentRefused
 from common.caller import Caller
 from common.departments import Department
 
@@ -18,19 +19,26 @@ router = APIRouter(prefix="/api/departments")
 
 @router.get("")
 async def show_all(caller: CallerDep, context: ContextDep) -> dict[str, Any]:
-    """All departments that the caller may use; one that does not answer says so, and costs only itself."""
+    """All departments that the caller may use; one that does not answer says so, and costs only itself.
+
+    All are asked at once, and one that did not answer is not asked again for `OUTAGE_SECONDS`: whoever waited for it
+    knows enough, and whoever comes next need not wait.
+    """
     permitted = context.access.departments(caller)
     return {"departments": await asyncio.gather(*(_described(one, caller, context) for one in permitted))}
 
 
 async def _described(department: Department, caller: Caller, context: Context) -> dict[str, Any]:
-    lookup = context.lookup(caller, [department.name])
     datasets: list[DatasetInfo] = []
-    error = None
-    try:
-        datasets = list(await context.compute(lookup.describe, department.name))
-    except DepartmentUnavailable as unavailable:
-        error = unavailable.detail
+    error = context.outages.get(department.name)
+    if error is None:
+        try:
+            lookup = context.lookup(caller, [department.name], seconds=context.settings.listing_seconds)
+            datasets = list(await context.call(lookup.describe, department.name))
+        except DepartmentRefused as refused:
+            error = refused.detail
+        except DepartmentUnavailable as unavailable:
+            error = context.outages[department.name] = unavailable.detail
     return {
         "name": department.name,
         "display_name": department.spec.display_name,

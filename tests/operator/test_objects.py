@@ -153,8 +153,8 @@ def test_a_department_that_no_service_could_read_is_not_accepted_and_what_runs_s
     document = cluster.wait_for_reason(name, Accepted="Invalid")
     (line,) = (line for line in document["status"]["conditions"] if line["type"] == "Accepted")
     assert "spec.datasets.0.pattern" in line["message"]
-    assert "1a" not in cluster.objects(name)["configmap"]["data"]["department.yaml"]
-    wait_for(lambda: _events(cluster, name, "Invalid"), 10, "an event")
+    assert "<1a>" not in cluster.objects(name)["configmap"]["data"]["department.yaml"]
+    wait_for(lambda: cluster.events(name, "Invalid"), 10, "an event")
 
     cluster.kubectl.apply(department(name))
     cluster.wait_for_reason(name, Accepted="Accepted", Ready="Serving")
@@ -170,8 +170,3 @@ def test_why_no_server_starts_is_said_in_the_schedulers_words(cluster: World) ->
 
     wait_for(said, 30, "the reason")
     cluster.remove("huge")
-
-
-def _events(cluster: World, name: str, reason: str) -> list[Object]:
-    events = cluster.kubectl.list("events")
-    return [each for each in events if each["involvedObject"]["name"] == name and each["reason"] == reason]

@@ -183,6 +183,11 @@ class World:
 
         return wait_for(found, seconds, f"the objects of {name}", state=lambda: sorted(self.objects(name)))
 
+    def events(self, name: str, reason: str) -> list[Object]:
+        """Events of that reason about a department."""
+        found = self.kubectl.list("events")
+        return [each for each in found if each["involvedObject"]["name"] == name and each["reason"] == reason]
+
     def remove(self, *names: str) -> None:
         """Delete departments, and wait until nothing is left of them; the operator need not run."""
         self.kubectl.delete("department", *names)

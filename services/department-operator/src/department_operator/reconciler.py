@@ -16,6 +16,7 @@ from department_operator.observed import Applied, Observed, digest, fingerprint,
 from department_operator.pod_identity import PodIdentity
 from department_operator.rollout import turn
 from department_operator.settings import Settings
+from department_operator.strays import has_strays, without_strays
 from department_operator.templates import Templates
 from department_operator.validation import invalidity
 
@@ -143,6 +144,8 @@ class Reconciler:
 
     async def _apply(self, name: str, document: Object, desired: str) -> None:
         answer = await self._kubernetes.apply(document)
+        if has_strays(answer):
+            answer = await self._kubernetes.replace(without_strays(answer, document))
         self._observed.applied[document["kind"], name] = Applied(desired, fingerprint(answer), version(answer))
         if document["kind"] == "Deployment":
             self._deployed(answer)

@@ -3,13 +3,14 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from jose import jwt
 from tests.helpers.addon_crds import definitions
-from tests.helpers.kustomize import ROOT, Manifest, build
+from tests.helpers.kustomize import ROOT, Manifest, build, kustomizations, offline_tree
 from tests.helpers.overlays import NAMESPACE, OVERLAYS, environment_objects, of_kind, overlay
 
 from local.kubernetes.control_plane import ControlPlane
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.slow
 PREFIX = "policy.fileprocessing.internal/"
 CALLERS = ("agentgateway", "application", "application-worker")
 ACCOUNTS = (*CALLERS, "department-operator", "frontend", "mcp-finance", "default")
+GITOPS = [
+    str(file.parent.relative_to(ROOT))
+    for name in ("apps", "argocd", "clusters")
+    for file in kustomizations(ROOT / name)
+    if "kind: Component" not in file.read_text()
+]
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -30,6 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
         kubectl = running.kubectl
         kubectl.apply(*definitions(), *build(ROOT / "base/department-operator/crd"))
         kubectl.apply(*of_kind(overlay("prod/namespace"), "Namespace"))
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}})
         kubectl.apply(*overlay("prod/namespace"))
         kubectl.apply(*of_kind(environment_objects("prod"), "ServiceAccount", "Role", "RoleBinding"))
         for account in ("mcp-finance", "default"):
@@ -75,13 +83,14 @@ def test_every_object_of_an_overlay_is_valid_and_breaks_no_policy(name: str, clu
     assert refused(cluster, *overlay(name)) == ""
 
 
-@pytest.mark.parametrize(
-    "folder", sorted(f"apps/{file.parent.name}" for file in (ROOT / "apps").glob("*/cluster.yaml"))
-)
-def test_every_object_of_argo_cd_is_valid(folder: str, cluster: Kubectl) -> None:
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}
-    cluster.apply(namespace)
-    assert refused(cluster, *build(ROOT / folder)) == ""
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return offline_tree(tmp_path_factory.mktemp("admission") / "tree")
+
+
+@pytest.mark.parametrize("folder", GITOPS)
+def test_every_object_of_the_clusters_and_of_argo_cd_is_valid(folder: str, tree: Path, cluster: Kubectl) -> None:
+    assert refused(cluster, *build(tree / folder)) == ""
 
 
 def test_a_field_that_does_not_exist_is_refused(cluster: Kubectl) -> None:

@@ -9,8 +9,8 @@ PARALLEL := --numprocesses 2 --dist loadgroup
 help: ## What can be done here
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-run: setup ## Everything on one machine: enriches the sample files, stays up, prints addresses and demo logins
-	@$(RUN) local up --demo
+run: setup frontend ## Everything on one machine: enriches the sample files, stays up, prints addresses and demo logins
+	@$(RUN) local up --demo --frontend
 
 demo: setup ## The same, then stops; exits 0 or says what failed
 	@$(RUN) local demo
@@ -29,6 +29,13 @@ check-static: setup
 	$(RUN) mypy services tests
 	$(RUN) lint-imports
 
+frontend: services/frontend/.venv/.synced ## The page's own packages: Langflow, 1.3 GB, a minute the first time
+
+services/frontend/.venv/.synced: services/frontend/uv.lock services/frontend/pyproject.toml services/client/pyproject.toml
+	@echo "Installing Langflow for the page (1.3 GB; the first time takes a minute or two)"
+	@$(UV) sync --locked --project services/frontend
+	@touch $@
+
 format: setup ## Let ruff mend what it can
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
@@ -42,4 +49,4 @@ setup: .venv/.synced
 
 clean: ## Stop what runs here and remove what was built
 	-@test -d .venv && $(RUN) local down
-	rm -rf .venv .local
+	rm -rf .venv .local services/frontend/.venv

@@ -48,6 +48,11 @@ class Addresses:
         """The cluster's API server."""
         return self.url(6)
 
+    @property
+    def frontend(self) -> str:
+        """The page itself, behind the edge."""
+        return self.url(8)
+
     def department(self, index: int) -> str:
         """The MCP server of the department with that place in the order of names."""
         return f"{self.url(10 + index)}/mcp"

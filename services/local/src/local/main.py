@@ -73,10 +73,13 @@ def up(
     departments: Departments = None,
     data: Data = None,
     demo: Annotated[bool, typer.Option("--demo", help="Enrich the sample files once all is ready.")] = False,
+    frontend: Annotated[bool, typer.Option("--frontend", help="With the page, Langflow (make frontend).")] = False,
 ) -> None:
     """Start everything. Ctrl-C stops it, and leaves nothing behind."""
     settings = load_settings(LocalSettings)
-    stack = Stack(settings.local_state, settings.local_port, departments=departments, data=data, restart=True)
+    stack = Stack(
+        settings.local_state, settings.local_port, departments=departments, data=data, restart=True, frontend=frontend
+    )
     raise_on_signals()
     started = False
     try:

@@ -16,6 +16,9 @@ JOBS_TABLE: Final = "local-jobs"
 EXCHANGES_TABLE: Final = "local-exchanges"
 SIGNING_KEY: Final = "alias/local-gateway-signing"
 
+ALB_ARN: Final = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/app/local/1"
+"""The edge, as it signs what it says of a user."""
+
 POOL: Final = f"{REGION}_fileproc"
 PUBLIC_CLIENT: Final = "fileproc-public"
 ALB_CLIENT: Final = "fileproc-alb"

@@ -31,7 +31,7 @@ def prepare(state: StateFolder, addresses: Addresses, departments: Path | None, 
     found |= own
     if len(found) > MOST_DEPARTMENTS:
         raise InvalidInput(f"there are {len(found)} departments; one stack has ports for {MOST_DEPARTMENTS}")
-    for folder in (state.departments, state.data, state.logs, state.temporary, state.path / "tokens"):
+    for folder in (state.departments, state.data, state.logs, state.temporary, state.frontend, state.path / "tokens"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     data.write(state.data)

@@ -2,13 +2,18 @@
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
 
 from local import names
 from local.addresses import HOST, Addresses
 from local.state import StateFolder
+
+FRONTEND_PYTHON = Path(__file__).parents[3] / "frontend" / ".venv" / "bin" / "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +22,19 @@ class Service:
 
     Attributes:
         ready_url: Answers 200 once the process can do its work.
+        python: The interpreter: the frontend has packages of its own.
     """
 
     name: str
     module: str
     ready_url: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     @property
     def command(self) -> list[str]:
         """What is executed."""
-        return [sys.executable, "-m", self.module]
+        return [self.python, "-m", self.module]
 
 
 def aws_environment(addresses: Addresses) -> dict[str, str]:
@@ -49,7 +56,7 @@ def base_environment() -> dict[str, str]:
     return inherited | {"PYTHONUNBUFFERED": "1", "NO_PROXY": local_only, "no_proxy": local_only}
 
 
-def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str]) -> list[Service]:
+def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str], *, frontend: bool) -> list[Service]:
     """All processes of a stack, in the order in which they are worth starting."""
     jobs = {
         "DEPARTMENTS_DIR": str(state.departments),
@@ -88,7 +95,8 @@ def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str
             ours(f"mcp-{name}", "mcp_server", f"mcp-{name}", 10 + index, 3 + index, _department(state, name))
             for index, name in enumerate(departments)
         ),
-        _edge(addresses),
+        _edge(addresses, frontend=frontend),
+        *([_frontend(state, addresses)] if frontend else []),
     ]
 
 
@@ -105,7 +113,7 @@ def _aws(state: StateFolder, addresses: Addresses) -> Service:
     return Service("aws", "local.aws", f"{addresses.aws}/readyz", environment)
 
 
-def _edge(addresses: Addresses) -> Service:
+def _edge(addresses: Addresses, *, frontend: bool) -> Service:
     environment = {
         "APP_PORT": str(addresses.port(0)),
         "API_PORT": str(addresses.port(1)),
@@ -113,7 +121,30 @@ def _edge(addresses: Addresses) -> Service:
         "GATEWAY_URL": addresses.gateway,
         "AWS_URL": addresses.aws,
     }
+    if frontend:
+        environment["FRONTEND_URL"] = addresses.frontend
     return Service("edge", "local.edge", f"{addresses.login}/readyz", environment)
+
+
+def _frontend(state: StateFolder, addresses: Addresses) -> Service:
+    logout = {"client_id": names.ALB_CLIENT, "logout_uri": addresses.app}
+    environment = {
+        "HOST": HOST,
+        "PORT": str(addresses.port(8)),
+        "PUBLIC_APP_URL": addresses.app,
+        "GATEWAY_URL": addresses.gateway,
+        "STORAGE_ORIGINS": json.dumps([addresses.aws]),
+        "COGNITO_ISSUER": names.COGNITO_ISSUER,
+        "COGNITO_JWKS_URL": f"{addresses.aws}/{names.POOL}/.well-known/jwks.json",
+        "COGNITO_CLIENT_IDS": json.dumps([names.ALB_CLIENT]),
+        "LOGOUT_URL": f"{addresses.login}/logout?{urlencode(logout)}",
+        "ALB_ARN": names.ALB_ARN,
+        "ALB_KEYS_URL": f"{addresses.login}/load-balancer-keys",
+        "SECRET_KEY": secrets.token_urlsafe(32),
+        "STATE_DIR": str(state.frontend),
+        **aws_environment(addresses),
+    }
+    return Service("frontend", "frontend", f"{addresses.frontend}/readyz", environment, str(FRONTEND_PYTHON))
 
 
 def _gateway(state: StateFolder, addresses: Addresses) -> dict[str, str]:

@@ -19,7 +19,7 @@ from urllib.error import URLError
 
 from local import names
 from local.addresses import BLOCK, HOST, Addresses
-from local.services import Service, aws_environment, describe
+from local.services import FRONTEND_PYTHON, Service, aws_environment, describe
 from local.state import StackFile, StateFolder
 from local.supervision import Supervisor, last_lines, wait_for
 
@@ -41,6 +41,7 @@ class Stack:
         departments: Path | None = None,
         data: Path | None = None,
         restart: bool = False,
+        frontend: bool = False,
         settings: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Nothing is started yet.
@@ -51,6 +52,7 @@ class Stack:
             departments: Folder of one's own `Department` files, beside finance, hr and legal.
             data: Folder of their data.
             restart: Whether a process that ends is started again.
+            frontend: Whether Langflow is among them; it needs its own packages, and half a minute to start.
             settings: Environment variables by process, such as `{"worker": {"JOBS_AT_ONCE": "1"}}`.
         """
         self.state = StateFolder(state.resolve())
@@ -58,7 +60,7 @@ class Stack:
         running = self.state.read() if port is None else None
         self.addresses = Addresses(port or (running.port if running else free_block()))
         self._departments, self._data = departments, data
-        self._restart = restart
+        self._restart, self._frontend = restart, frontend
         self._settings = settings or {}
 
     def __enter__(self) -> Self:
@@ -89,12 +91,16 @@ class Stack:
             raise StackError(
                 f"a stack is up already with the state folder {self.state.path}; stop it: tools/uv run local down"
             )
+        if self._frontend and not FRONTEND_PYTHON.is_file():
+            raise StackError("the frontend's packages are not installed; install them: make frontend")
         self._supervisor.stop()
         check_ports(self.addresses)
         try:
             self.state.path.mkdir(parents=True, exist_ok=True)
             departments = prepare(self.state, self.addresses, self._departments, self._data)
-            self.state.write(StackFile(port=self.addresses.first_port, departments=departments))
+            self.state.write(
+                StackFile(port=self.addresses.first_port, departments=departments, frontend=self._frontend)
+            )
         except OSError as error:
             raise StackError(
                 f"{error.filename}: {error.strerror}. The state folder is {self.state.path}; "
@@ -155,7 +161,8 @@ class Stack:
     def services(self) -> list[Service]:
         """All processes, in order."""
         stack = self.state.read()
-        return describe(self.state, self.addresses, stack.departments if stack else [])
+        departments, frontend = (stack.departments, stack.frontend) if stack else ([], False)
+        return describe(self.state, self.addresses, departments, frontend=frontend)
 
     @property
     def supervisor(self) -> Supervisor:

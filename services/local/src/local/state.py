@@ -15,6 +15,7 @@ class StackFile(BaseModel):
 
     port: int
     departments: list[str]
+    frontend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class StateFolder:
     def temporary(self) -> Path:
         """Where the stand-in for AWS keeps large objects; its files have no names, and end with it."""
         return self.path / "tmp"
+
+    @property
+    def frontend(self) -> Path:
+        """Langflow's database and files."""
+        return self.path / "frontend"
 
     @property
     def cluster_key(self) -> Path:

@@ -19,12 +19,11 @@ from jose import jwt
 
 from local.edge.cognito import UserPool
 from local.edge.proxy import Proxy, end_to_end
-from local.names import ACCOUNT, ALB_CLIENT, COGNITO_ISSUER, REGION
+from local.names import ALB_ARN, ALB_CLIENT, COGNITO_ISSUER
 
 COOKIE: Final = "AWSELBAuthSessionCookie-0"
 NONCE_COOKIE: Final = "AWSALBAuthNonce"
 CALLBACK: Final = "/oauth2/idpresponse"
-SIGNER: Final = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/app/local/1"
 SESSION_SECONDS, LOGIN_SECONDS = 7 * 24 * 3600, 900
 RENEW_EARLY_SECONDS: Final = 60
 
@@ -77,6 +76,12 @@ class AppEdge:
         self._key = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
+        self.public_key = (
+            key.public_key()
+            .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            .decode()
+        )
+        """Verifies `x-amzn-oidc-data` (PEM)."""
 
     async def session(self, request: web.Request) -> Session:
         """Who is logged in; the access token is renewed a minute before its end.
@@ -176,5 +181,5 @@ class AppEdge:
         expires = int(time.time()) + 120
         claims = {"sub": session.subject, "email": session.email, "username": session.username}
         claims |= {"exp": str(expires), "iss": COGNITO_ISSUER}
-        header = {"kid": "local", "iss": COGNITO_ISSUER, "client": ALB_CLIENT, "signer": SIGNER, "exp": str(expires)}
+        header = {"kid": "local", "iss": COGNITO_ISSUER, "client": ALB_CLIENT, "signer": ALB_ARN, "exp": str(expires)}
         return jwt.encode(claims, self._key, "ES256", headers=header)

@@ -54,8 +54,8 @@ def app_app(edge: AppEdge, *, api_url: str, logout_url: str) -> web.Application:
     return _application(routes)
 
 
-def login_app(login: ManagedLogin) -> web.Application:
-    """The managed login, and whether the edge is up."""
+def login_app(login: ManagedLogin, load_balancer_key: str) -> web.Application:
+    """The managed login, the load balancer's public key, and whether the edge is up."""
 
     async def ready(_: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -63,7 +63,11 @@ def login_app(login: ManagedLogin) -> web.Application:
     async def assets(request: web.Request) -> web.Response:
         return asset(request.match_info["name"])
 
-    return _application([*login.routes(), web.get("/edge/{name}", assets), web.get("/readyz", ready)])
+    async def key(_: web.Request) -> web.Response:
+        return web.Response(text=load_balancer_key)
+
+    routes = [web.get("/edge/{name}", assets), web.get("/load-balancer-keys/local", key), web.get("/readyz", ready)]
+    return _application([*login.routes(), *routes])
 
 
 def _application(routes: list[web.RouteDef]) -> web.Application:
@@ -89,7 +93,7 @@ async def serve(settings: EdgeSettings) -> None:
         apps = {
             settings.app_port: app_app(edge, api_url=urls["api_port"], logout_url=logout_url),
             settings.api_port: api_app(Proxy(session, settings.gateway_url)),
-            settings.login_port: login_app(ManagedLogin(pool)),
+            settings.login_port: login_app(ManagedLogin(pool), edge.public_key),
         }
         runners = [await _listen(app, port) for port, app in apps.items()]
         stop = asyncio.Event()

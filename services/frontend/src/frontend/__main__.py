@@ -1,0 +1,5 @@
+"""`python -m frontend`."""
+
+from frontend.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""The category "File Processing" of Langflow's components."""

@@ -1,0 +1,115 @@
+"""Langflow's page with our name, our file types and nothing that comes from outside.
+
+Langflow has no setting for these, so its built page is copied to a writable folder and changed there. Langflow is
+pinned, and what is changed must be there: otherwise the start fails, and says what is missing.
+"""
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from frontend.settings import PACKAGE
+
+LANGFLOW: Final = "1.13.0"
+
+
+class LookChanged(Exception):
+    """Langflow's page is not the one that this was written for; the message says what was not found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One text in place of another, everywhere in a file."""
+
+    old: str
+    new: str
+
+
+FONTS: Final = "https://fonts.g"
+
+PAGE: Final = (
+    Change("<title>Langflow</title>", "<title>File Processing</title>"),
+    Change('<body id="body" class="dark"', '<body id="body"'),
+    Change("</head>", '  <script src="/fileproc/assets/inside.js"></script>\n  </head>'),
+    Change("</head>", '  <link rel="stylesheet" href="/fileproc/assets/inside.css">\n  </head>'),
+)
+
+SCRIPT: Final = (
+    # The Playground sends any file on to the service, which says which it takes.
+    Change('i5n=["csv",', 'i5n=["csv","tsv","xlsx","jsonl","parquet",'),
+    Change('DGr=".csv,', 'DGr=".csv,.tsv,.xlsx,.jsonl,.parquet,'),
+    Change(
+        'NGr=["application/pdf",',
+        'NGr=["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet","text/tab-separated-values",'
+        '"application/vnd.apache.parquet","application/x-ndjson","application/jsonl","application/pdf",',
+    ),
+    Change(
+        "Attach file (images, pdf, csv, docx, txt, md, json, yaml, xml, html, code files)",
+        "Attach a file (CSV, TSV, XLSX, JSON, JSON Lines, Parquet, TXT, MD, PDF, DOCX)",
+    ),
+    Change(
+        "Unsupported attachment type. Supported chat attachments include images, PDF, CSV, DOCX, and common text/code "
+        "files.",
+        "This kind of file cannot be enriched. Choose one of these:",
+    ),
+    # What the service says of a file that it does not take, in the place of a guess.
+    Change(
+        '{title:i("errors.upload"),list:[i("misc.fsErrorText"),Dbn]}',
+        '{title:i("errors.upload"),list:[O?.response?.data?.detail??"The file did not arrive. Try again."]}',
+    ),
+    # The name of an attachment, without the identifier that the service gave it.
+    Change("children:H0o(g.name,10)", 'children:H0o(g.name.replace(/__[0-9a-f]{32}(?=\\.[^.]*$)/,""),40)'),
+    Change(
+        '"chat.inputPlaceholderSend":"Send a message..."',
+        '"chat.inputPlaceholderSend":"Attach a file with the button below, and send it."',
+    ),
+    # Langflow's own login does not exist here: these would ask for it, and be refused.
+    Change(
+        'const E=(await or.get(`${Or("AUTOLOGIN")}`)).data;',
+        "const E=await Promise.reject({response:{data:{auto_login:!1}}});",
+    ),
+    Change('(await or.post(`${Or("REFRESH")}`)).data', '(await m0.get("/fileproc/session")).data'),
+    Change('const ULe="Langflow"', 'const ULe="File Processing"'),
+    Change('"misc.chatTitle":"Langflow Chat"', '"misc.chatTitle":"File Processing"'),
+    # Counts of stars and members, which would tell others who works here.
+    Change('Fei="https://api.github.com"', 'Fei="/fileproc/none"'),
+    Change('"https://discord.com/api/v9/invites/EqksyE2EX9?with_counts=true"', '"/fileproc/none/"'),
+)
+
+
+def static_files(state: Path) -> Path:
+    """The folder of the changed page; it is made where it is not there yet.
+
+    Raises:
+        LookChanged: Langflow is another one.
+    """
+    # Imported here: Langflow reads its settings when it is imported.
+    from langflow.main import get_static_files_dir
+
+    if version("langflow-base") != LANGFLOW:
+        raise LookChanged(f"langflow-base is {version('langflow-base')}; the changes to its page are for {LANGFLOW}")
+    target = state / "page"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(get_static_files_dir(), target, copy_function=shutil.copyfile)
+    index = target / "index.html"
+    index.write_text(_changed("index.html", _without_fonts(index.read_text()), PAGE))
+    script = next(file for file in target.glob("assets/index-*.js") if file.name in index.read_text())
+    script.write_text(_changed(script.name, script.read_text(), SCRIPT))
+    shutil.copyfile(PACKAGE / "pages" / "favicon.ico", target / "favicon.ico")
+    return target
+
+
+def _changed(name: str, text: str, changes: tuple[Change, ...]) -> str:
+    for change in changes:
+        if change.old not in text:
+            raise LookChanged(f"{name} of Langflow's page has no {change.old!r}")
+        text = text.replace(change.old, change.new)
+    return text
+
+
+def _without_fonts(page: str) -> str:
+    """Without what is fetched from elsewhere: the system's own letters are read as well."""
+    tags = page.split("<link")
+    return "<link".join(tag if FONTS not in tag else tag.partition("/>")[2] for tag in tags).replace("<link\n", "\n")

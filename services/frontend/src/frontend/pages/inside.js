@@ -1,0 +1,57 @@
+// Inside Langflow's page: opens the Playground where a link asks for it, and tells when a sign-in has ended.
+(() => {
+  "use strict";
+
+  if (!localStorage.getItem("isDark")) localStorage.setItem("isDark", "false");
+
+  // Whether the load balancer still knows the browser: it sends one that it does not know to the login.
+  let asking = false;
+  async function check() {
+    if (asking) return;
+    asking = true;
+    try {
+      const response = await plain("/fileproc/session", { redirect: "manual" });
+      if (response.type === "opaqueredirect" || response.status === 401) location.reload();
+    } catch {
+      /* the connection is gone, not the login */
+    } finally {
+      setTimeout(() => (asking = false), 5000);
+    }
+  }
+  const plain = window.fetch.bind(window);
+  window.fetch = async (...request) => {
+    try {
+      const response = await plain(...request);
+      if (response.status === 401 || response.redirected) check();
+      return response;
+    } catch (error) {
+      check();
+      throw error;
+    }
+  };
+  const open = XMLHttpRequest.prototype.open;
+  XMLHttpRequest.prototype.open = function (...request) {
+    this.addEventListener("error", check);
+    this.addEventListener("load", () => this.status === 401 && check());
+    return open.apply(this, request);
+  };
+
+  // The logo leads to the first page, which is not one of Langflow's.
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (!event.target.closest?.('[data-testid="icon-ChevronLeft"]')) return;
+      event.stopImmediatePropagation();
+      location.assign("/");
+    },
+    true,
+  );
+
+  if (location.hash !== "#playground") return;
+  const deadline = Date.now() + 60000;
+  const timer = setInterval(() => {
+    const input = document.querySelector('[data-testid="input-chat-playground"]');
+    if (input?.checkVisibility({ visibilityProperty: true }) || Date.now() > deadline) return clearInterval(timer);
+    document.querySelector('[data-testid="playground-btn-flow-io"]')?.click();
+  }, 500);
+})();

@@ -1,0 +1,138 @@
+// The service as the browser sees it: /gateway/api on the same host, whose login the browser has already.
+
+const api = "/gateway/api";
+const LARGE = 64 * 1024 * 1024; // as the command-line client: from here on in parts, straight to storage
+const PARALLEL = 3;
+const ATTEMPTS = 4;
+
+export class Problem extends Error {
+  constructor(problem, status) {
+    super(problem.detail || problem.title || "That did not work. Try again in a few minutes.");
+    this.questions = problem.questions || [];
+    this.status = status;
+  }
+}
+
+export async function call(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(`${api}${path}`, { redirect: "manual", ...options });
+  } catch {
+    throw new Problem({ detail: "The service cannot be reached. Look at your connection, and try again." }, 0);
+  }
+  if (response.type === "opaqueredirect" || response.status === 401) {
+    document.dispatchEvent(new Event("signed-out"));
+    throw new Problem({ detail: "Your sign-in has ended. Sign in again, and choose the file once more." }, 401);
+  }
+  if (response.status === 204) return null;
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Problem(body, response.status);
+  return body;
+}
+
+export function send(path, body) {
+  return call(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+}
+
+/** Upload a file; onProgress is told the part that has arrived, from 0 to 1. */
+export async function upload(file, onProgress) {
+  if (file.size < LARGE) {
+    return put("POST", `${api}/files?name=${encodeURIComponent(file.name)}`, file, onProgress).then((request) =>
+      answer(request),
+    );
+  }
+  const begun = await send("/uploads", { name: file.name, size: file.size });
+  const arrived = new Map();
+  const waiting = [...begun.parts];
+  const parts = [];
+  async function work() {
+    for (let part = waiting.shift(); part; part = waiting.shift()) {
+      const start = (part.number - 1) * begun.part_size;
+      const piece = file.slice(start, start + begun.part_size);
+      const request = await again(() =>
+        put("PUT", part.url, piece, (share) => {
+          arrived.set(part.number, share * piece.size);
+          onProgress([...arrived.values()].reduce((sum, each) => sum + each, 0) / file.size);
+        }),
+      );
+      parts.push({ number: part.number, etag: request.getResponseHeader("etag") });
+    }
+  }
+  try {
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    return await send(`/uploads/${begun.id}/complete`, { parts });
+  } catch (error) {
+    waiting.length = 0;
+    await call(`/uploads/${begun.id}`, { method: "DELETE" }).catch(() => null);
+    throw error;
+  }
+}
+
+async function again(attempt) {
+  for (let count = 1; ; count += 1) {
+    try {
+      const request = await attempt();
+      if (request.status < 300) return request;
+      throw new Problem({ detail: "The storage did not take the file. Try again in a few minutes." }, request.status);
+    } catch (error) {
+      if (count === ATTEMPTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** count));
+    }
+  }
+}
+
+// XMLHttpRequest, because fetch does not tell how much of a body was sent.
+function put(method, url, body, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, url);
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.onload = () => resolve(request);
+    request.onerror = () =>
+      reject(new Problem({ detail: "The connection broke while the file was sent. Choose it once more." }, 0));
+    request.send(body);
+  });
+}
+
+function answer(request) {
+  let body = {};
+  try {
+    body = JSON.parse(request.responseText);
+  } catch {
+    /* it is not the service that answered */
+  }
+  if (request.status === 401 || (request.status === 200 && !body.id)) {
+    document.dispatchEvent(new Event("signed-out"));
+    throw new Problem({ detail: "Your sign-in has ended. Sign in again, and choose the file once more." }, 401);
+  }
+  if (request.status >= 300) throw new Problem(body, request.status);
+  return body;
+}
+
+/** Follow a job; resolves with its last state. */
+export function follow(job, onChange) {
+  return new Promise((resolve, reject) => {
+    const events = new EventSource(`${api}/jobs/${job.id}/events`);
+    let failures = 0;
+    events.addEventListener("progress", (event) => {
+      failures = 0;
+      onChange(JSON.parse(event.data));
+    });
+    events.addEventListener("done", (event) => {
+      events.close();
+      resolve(JSON.parse(event.data));
+    });
+    events.addEventListener("error", async () => {
+      failures += 1;
+      if (events.readyState !== EventSource.CLOSED && failures < 5) return;
+      events.close();
+      call(`/jobs/${job.id}`).then(
+        (found) => (found.finished_at ? resolve(found) : setTimeout(() => follow(job, onChange).then(resolve, reject), 2000)),
+        reject,
+      );
+    });
+  });
+}
+
+export const resultUrl = (job) => `${api}/jobs/${job.id}/result`;
+export const reportUrl = (job) => `${api}/jobs/${job.id}/report?format=html`;

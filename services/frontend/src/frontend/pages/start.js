@@ -1,0 +1,250 @@
+// The first page: a file is chosen, its first rows are shown, it is enriched, and it is there to be downloaded.
+
+import { call, follow, reportUrl, resultUrl, send, upload } from "./service.js";
+
+const form = document.getElementById("form");
+const input = document.getElementById("file");
+const work = document.getElementById("work");
+const list = document.getElementById("files");
+const followed = new Set();
+
+function make(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key === "className") made.className = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+const number = (value) => Number(value).toLocaleString("en");
+function size(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function say(...parts) {
+  work.hidden = false;
+  work.replaceChildren(...parts.filter(Boolean));
+}
+
+function bar(label, value) {
+  const made = make("progress", { max: "1", "aria-label": label });
+  if (value !== null) made.value = value;
+  return made;
+}
+
+function failure(error, name) {
+  say(make("p", { className: "wrong", role: "alert" }, `${name ? `${name}: ` : ""}${error.message}`));
+}
+
+async function enrich(file, mapping) {
+  input.disabled = true;
+  let sent = file.id ? file : null;
+  try {
+    if (!sent) {
+      const text = make("p", {}, `Sending ${file.name} …`);
+      const progress = bar(`Sending ${file.name}`, 0);
+      say(text, progress);
+      sent = await upload(file, (share) => {
+        progress.value = share;
+        text.textContent = `Sending ${file.name}: ${Math.round(share * 100)} %`;
+      });
+    }
+    await start(sent, mapping);
+  } catch (error) {
+    failure(error, error.status === 401 ? "" : file.name);
+  } finally {
+    input.disabled = false;
+    input.value = "";
+  }
+}
+
+async function start(file, mapping) {
+  const wish = mapping ? { file: file.id, mapping } : { file: file.id };
+  const progress = bar(`Enriching ${file.name}`, null);
+  say(make("p", {}, `Looking at ${file.name} …`), progress);
+  const preview = await send("/preview", { ...wish, rows: 5 });
+  if (preview.questions.length && !mapping) {
+    ask(file, preview);
+    return;
+  }
+  const job = await send("/jobs", wish);
+  const text = make("p", {}, `Enriching ${file.name} …`);
+  say(text, progress, firstRows(preview));
+  followed.add(job.id);
+  refresh();
+  const done = await follow(job, (now) => {
+    const { rows, bytes, total_bytes: total } = now.progress;
+    if (total) progress.value = bytes / total;
+    if (now.status === "running") text.textContent = `Enriching ${file.name}: ${number(rows)} rows so far`;
+  });
+  await refresh();
+  if (done.status !== "succeeded") {
+    throw new Error(done.error ? done.error.detail : "It was stopped.");
+  }
+  await finished(done, preview);
+}
+
+async function finished(job, preview) {
+  const report = await call(`/jobs/${job.id}/report`);
+  const title = make("h2", { tabindex: "-1" }, `${job.file.name} is ready`);
+  say(
+    title,
+    make(
+      "p",
+      { className: "actions" },
+      make("a", { className: "button", href: resultUrl(job), download: "" }, `Download ${job.result.name}`),
+      make("a", { href: reportUrl(job), target: "_blank", rel: "noopener" }, "The whole report"),
+    ),
+    make("p", {}, `${number(report.rows)} rows, ${report.columns_added.length} columns added, ${size(job.result.size)}.`),
+    found(report),
+    firstRows(preview),
+  );
+  title.focus();
+}
+
+function found(report) {
+  const rows = report.mappings.map((each) => [
+    each.column,
+    each.dataset,
+    number(each.matched),
+    number(each.unmatched),
+    each.unmatched_sample.slice(0, 3).map((key) => key.key).join(", "),
+  ]);
+  return table("What was found", ["Column", "Looked up in", "Found", "Not found", "For example"], rows);
+}
+
+function firstRows(preview) {
+  const keys = new Set(preview.mapping.map((each) => each.column));
+  const starts = preview.mapping.map((each) => `${each.column}.${each.dataset.split(".")[0]}.`);
+  const isAdded = (name) => starts.some((start) => name.startsWith(start));
+  const rank = (name) => (keys.has(name) ? 0 : isAdded(name) ? 1 : 2);
+  const shown = preview.columns
+    .map((name, index) => ({ name, index }))
+    .sort((one, other) => rank(one.name) - rank(other.name) || one.index - other.index)
+    .slice(0, 10)
+    .sort((one, other) => one.index - other.index);
+  const rows = preview.rows.map((row) => shown.map(({ index }) => row[index] ?? ""));
+  const left = preview.columns.length - shown.length;
+  const title = left > 0 ? `The first rows (${left} more columns are in the file)` : "The first rows";
+  return table(title, shown.map(({ name }) => name), rows, shown.map(({ name }) => isAdded(name)));
+}
+
+function table(title, head, rows, marked = []) {
+  const cells = (row, kind) =>
+    make("tr", {}, ...row.map((text, index) => make(kind, marked[index] ? { className: "added" } : {}, String(text))));
+  return make(
+    "div",
+    { className: "scroll", tabindex: "0", role: "region", "aria-label": title },
+    make("table", {}, make("caption", {}, title), make("thead", {}, cells(head, "th")), make("tbody", {}, ...rows.map((row) => cells(row, "td")))),
+  );
+}
+
+function ask(file, preview) {
+  const choices = preview.questions.map((question, index) => {
+    const options = [...question.candidates, ""].map((candidate) =>
+      make("option", { value: candidate }, candidate || "nothing of these"),
+    );
+    const select = make("select", { id: `question-${index}`, "data-column": question.column }, ...options);
+    return make("p", {}, make("label", { for: `question-${index}` }, question.detail), select);
+  });
+  const answered = (event) => {
+    event.preventDefault();
+    const mapping = {};
+    for (const each of preview.mapping) mapping[each.column] = [...(mapping[each.column] || []), each.dataset];
+    for (const each of event.target.querySelectorAll("select")) {
+      if (each.value) mapping[each.dataset.column] = [...(mapping[each.dataset.column] || []), each.value];
+    }
+    enrich(file, mapping);
+  };
+  say(
+    make("h2", {}, "What do these columns hold?"),
+    make("form", { onsubmit: answered }, ...choices, make("button", { className: "button" }, "Go on")),
+    firstRows(preview),
+  );
+}
+
+const STATES = { queued: "waiting", running: "at work", failed: "failed", cancelled: "stopped", succeeded: "ready" };
+
+function entry(job) {
+  const name = make("span", { className: "name" }, job.file.name);
+  const state = make("span", { className: `state ${job.status}` }, STATES[job.status]);
+  const actions = make("span", { className: "actions" });
+  if (job.status === "succeeded") {
+    actions.append(
+      make("a", { href: resultUrl(job), download: "", "aria-label": `Download ${job.result.name}` }, "Download"),
+      make("a", { href: reportUrl(job), target: "_blank", rel: "noopener", "aria-label": `Report on ${job.file.name}` }, "Report"),
+    );
+  } else if (job.status === "queued" || job.status === "running") {
+    const { rows, bytes, total_bytes: total } = job.progress;
+    state.textContent = rows ? `at work: ${number(rows)} rows` : STATES[job.status];
+    actions.append(bar(`Progress of ${job.file.name}`, total ? bytes / total : null));
+    actions.append(make("button", { type: "button", "aria-label": `Stop ${job.file.name}`, onclick: () => act(`/jobs/${job.id}`, "DELETE") }, "Stop"));
+  } else if (job.retryable) {
+    actions.append(make("button", { type: "button", "aria-label": `Try ${job.file.name} again`, onclick: () => act(`/jobs/${job.id}/retry`, "POST") }, "Try again"));
+  }
+  const time = make("time", { datetime: job.created_at }, new Date(job.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" }));
+  const reason = job.error ? make("p", { className: "reason" }, job.error.detail) : null;
+  return make("li", { "data-job": job.id, "data-status": job.status }, name, time, state, actions, reason);
+}
+
+async function act(path, method) {
+  try {
+    await call(path, { method });
+    await refresh();
+  } catch (error) {
+    failure(error);
+  }
+}
+
+async function refresh() {
+  const { jobs } = await call("/jobs?limit=20");
+  document.getElementById("no-files").hidden = jobs.length > 0;
+  list.replaceChildren(...jobs.map(entry));
+  for (const job of jobs) {
+    if (job.finished_at || followed.has(job.id)) continue;
+    followed.add(job.id); // it was begun before this page was opened, or in another window
+    const update = (now) => document.querySelector(`[data-job="${CSS.escape(now.id)}"]`)?.replaceWith(entry(now));
+    follow(job, update).then(refresh, () => null);
+  }
+}
+
+async function departments() {
+  const { departments: all } = await call("/departments");
+  const rows = all.flatMap((department) => [
+    make("dt", {}, department.display_name),
+    make("dd", {}, department.available ? department.datasets.map((each) => each.name).join(", ") : "not available at the moment"),
+  ]);
+  const none = make("dd", {}, "Nothing yet. Who may use a department is decided by its owners: ask them, or your help desk.");
+  document.getElementById("departments").replaceChildren(...(rows.length ? rows : [none]));
+  if (!rows.length) {
+    input.disabled = true;
+    say(make("p", { className: "note" }, "You may not use any department yet, so a file would come back as it is. Ask the owners of the department, or your help desk, for access."));
+  }
+}
+
+document.addEventListener("signed-out", () => {
+  say(
+    make("p", { className: "wrong", role: "alert" }, "Your sign-in has ended."),
+    make("p", {}, make("a", { className: "button", href: "/" }, "Sign in again")),
+  );
+});
+input.addEventListener("change", () => input.files[0] && enrich(input.files[0]));
+form.addEventListener("submit", (event) => event.preventDefault());
+for (const name of ["dragenter", "dragover"]) {
+  form.addEventListener(name, (event) => {
+    event.preventDefault();
+    form.classList.add("over");
+  });
+}
+for (const name of ["dragleave", "drop"]) form.addEventListener(name, () => form.classList.remove("over"));
+form.addEventListener("drop", (event) => {
+  event.preventDefault();
+  if (event.dataTransfer.files[0] && !input.disabled) enrich(event.dataTransfer.files[0]);
+});
+
+refresh().catch(failure);
+departments().catch(failure);

@@ -1,0 +1,65 @@
+"""Our own pages and routes in Langflow: registered by an entry point of this package (`langflow.plugins`)."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from langflow.api.utils import CurrentActiveUser, DbSession
+from lfx.interface.components import component_cache
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from frontend import attachments, context, flows, identity, pages
+
+CATEGORY: Final = "file_processing"
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/readyz")
+async def ready(session: DbSession) -> JSONResponse:
+    """Whether it can do its work: the database answers, and our components are loaded."""
+    checks = {"components": "ok" if CATEGORY in (component_cache.all_types_dict or {}) else "not loaded yet"}
+    try:
+        await session.exec(text("SELECT 1"))
+        checks["database"] = "ok"
+    except (SQLAlchemyError, OSError) as error:
+        checks["database"] = type(error).__name__
+    return JSONResponse(checks, 200 if set(checks.values()) == {"ok"} else 503)
+
+
+@router.get("/")
+async def start(request: Request, user: CurrentActiveUser) -> Response:
+    """The first page, which says what to do, and does it."""
+    name = await identity.displayed_name(request.headers, context.settings())
+    return pages.start(name or user.username, context.settings().logout_url)
+
+
+@router.get("/fileproc/playground")
+async def playground(user: CurrentActiveUser, session: DbSession) -> Response:
+    """The user's own copy of the flow, in Langflow."""
+    return RedirectResponse(f"/flow/{await flows.ensure(session, user.id)}")
+
+
+@router.get("/fileproc/session")
+async def session_state() -> dict[str, float]:
+    """Whether the login still counts, for pages that wonder why nothing answers."""
+    return {"expires": identity.current().expires}
+
+
+@router.get("/fileproc/assets/{name}")
+async def asset(name: str) -> Response:
+    """A style sheet, a script or the logo."""
+    return pages.asset(name)
+
+
+@router.get("/fileproc/none/{_path:path}")
+async def nothing(_path: str) -> dict[str, Any]:
+    """In the place of addresses outside that Langflow's page would ask: they are told nothing, and say nothing."""
+    return {}
+
+
+def register(app: Any) -> None:
+    """Add the routes to Langflow's application."""
+    app.include_router(router)
+    app.include_router(attachments.router)

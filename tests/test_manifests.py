@@ -171,6 +171,7 @@ def test_no_object_is_outside_its_project(name: str) -> None:
 def test_the_namespace_enforces_restricted_and_closes_the_network(environment: str) -> None:
     manifests = overlay(f"{environment}/namespace")
     [namespace] = of_kind(manifests, "Namespace")
+    assert namespace["metadata"]["annotations"]["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
     labels = namespace["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert labels["elbv2.k8s.aws/pod-readiness-gate-inject"] == "enabled"

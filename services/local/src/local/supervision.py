@@ -16,18 +16,34 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from xmlrpc.client import Error, ServerProxy
 
 import psutil
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
-from local.services import Service, base_environment
+from local.services import base_environment
 from local.state import StateFolder
 
 MARK = "LOCAL_STACK"
 GROUP = "stack"
 STOP_SECONDS = 10
+
+
+class Program(Protocol):
+    """What can be kept running."""
+
+    @property
+    def name(self) -> str:
+        """Names the process and its log."""
+
+    @property
+    def command(self) -> Sequence[str]:
+        """What is executed."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ class Supervisor:
         self._supervisord: subprocess.Popen[bytes] | None = None
         self._socket = Path(tempfile.gettempdir()) / f"fileproc-{os.getuid()}-{digest}.sock"
 
-    def start(self, services: Sequence[Service], *, restart: bool, settings: Mapping[str, Mapping[str, str]]) -> None:
+    def start(self, services: Sequence[Program], *, restart: bool, settings: Mapping[str, Mapping[str, str]]) -> None:
         """Start supervisord, which starts all `services` at once.
 
         Args:
@@ -101,7 +117,7 @@ class Supervisor:
                 start_new_session=True,
             )
 
-    def _program(self, service: Service, environment: Mapping[str, str], *, restart: bool) -> dict[str, str]:
+    def _program(self, service: Program, environment: Mapping[str, str], *, restart: bool) -> dict[str, str]:
         variables = [f"{name}={value}" for name, value in environment.items()]
         command = shlex.join(["/usr/bin/env", *variables, *service.command])
         return {

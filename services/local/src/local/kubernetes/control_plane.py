@@ -20,12 +20,13 @@ import psutil
 
 from local.addresses import HOST
 from local.kubernetes.kubectl import Kubectl, wait_for
-from local.kubernetes.tools import tool
+from local.kubernetes.tools import module_folder, tool
 from local.state import StateFolder
 from local.supervision import MARK, Supervisor, last_lines
 
 NAME = "fileprocessing"
 NAMESPACE = "file-processing"
+API_SERVER = ("etcdBinary", "kubeApiserverBinary")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok-controller")
 PROGRAMS = {
     "etcdBinary": "etcd",
@@ -33,6 +34,7 @@ PROGRAMS = {
     "kubeControllerManagerBinary": "kube-controller-manager",
     "kubeSchedulerBinary": "kube-scheduler",
     "kwokControllerBinary": "kwok",
+    "metricsServerBinary": "metrics-server",
 }
 # As much of a name as the kernel keeps.
 PROCESS_NAMES = {program[:15] for program in PROGRAMS.values()}
@@ -43,7 +45,10 @@ PORTS = (
     "kubeControllerManagerPort",
     "kubeSchedulerPort",
     "kwokControllerPort",
+    "metricsServerPort",
 )
+# Those of local.kubernetes.nodes alone, so that a real kubelet could join beside them.
+MANAGED_NODES = ("manage-all-nodes=false", "manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake")
 START_SECONDS = 120
 
 
@@ -103,6 +108,8 @@ class ControlPlane:
         configuration = self.folder / "kwokctl.yaml"
         configuration.write_text(json.dumps(self._configuration(), indent=2))
         extra = [f"--extra-args=kube-apiserver={each}" for each in self._api_server_arguments]
+        if self._controllers:
+            extra += [f"--extra-args=kwok-controller={each}" for each in MANAGED_NODES]
         created = subprocess.run(
             [
                 *(str(tool("kwokctl")), "create", "cluster", f"--name={NAME}", f"--config={configuration}"),
@@ -120,8 +127,7 @@ class ControlPlane:
         self.kubectl.run("config", "set-context", "--current", f"--namespace={NAMESPACE}")
 
     def _configuration(self) -> dict[str, object]:
-        wanted = {name: program for name, program in PROGRAMS.items() if self._controllers or "Controller" not in name}
-        disabled = [] if self._controllers else list(CONTROLLERS)
+        programs = PROGRAMS if self._controllers else {name: PROGRAMS[name] for name in API_SERVER}
         return {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokctlConfiguration",
@@ -130,16 +136,18 @@ class ControlPlane:
                 "bindAddress": HOST,
                 # kwokctl would choose the same ports for two control planes that start at once.
                 **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
-                "disable": disabled,
+                **(metrics_server() if self._controllers else {"disable": CONTROLLERS}),
                 "kubectlBinary": str(tool("kubectl")),
-                **{name: str(tool(program)) for name, program in wanted.items()},
+                **{name: str(tool(program)) for name, program in programs.items()},
             },
         }
 
     @property
     def environment(self) -> dict[str, str]:
-        """What marks processes as the control plane's own, so that `stop` finds them."""
-        return {MARK: str(self.folder), "KWOK_WORKDIR": str(self.folder / "kwok")}
+        """Of its processes; it marks them as the control plane's own, so that `stop` finds them."""
+        # kwokctl takes the kubectl that it finds first.
+        path = f"{tool('kubectl').parent}:{os.environ['PATH']}"
+        return {MARK: str(self.folder), "KWOK_WORKDIR": str(self.folder / "kwok"), "PATH": path}
 
     @property
     def logs(self) -> Path:
@@ -201,6 +209,12 @@ class ControlPlane:
             child.wait()
         self._children.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def metrics_server() -> dict[str, object]:
+    """kwokctl's options for what autoscalers need; by default it would fetch the manifests from the internet."""
+    module = module_folder("sigs.k8s.io/metrics-server", "metrics-server")
+    return {"enable": ["metrics-server"], "metricsServerManifests": [str(module / "manifests" / "base")]}
 
 
 def free_ports(count: int) -> list[int]:

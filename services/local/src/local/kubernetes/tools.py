@@ -1,5 +1,7 @@
-"""The pinned programs of tools/, built when they are first asked for."""
+"""The pinned programs of tools/, built when they are first asked for, and the modules that they are built from."""
 
+import json
+import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -22,3 +24,23 @@ def tool(name: str) -> Path:
     if built.returncode:
         raise ToolError(f"{name} could not be built; the reason is above, and again in: tools/build {name}")
     return Path(built.stdout.strip())
+
+
+@cache
+def module_folder(module: str, tools: str) -> Path:
+    """The read-only folder of a Go module, in the version that `tools/<tools>/go.mod` requires.
+
+    Raises:
+        ToolError: It could not be fetched.
+    """
+    fetched = subprocess.run(
+        ["go", "mod", "download", "-json", module],
+        cwd=REPOSITORY / "tools" / tools,
+        env={**os.environ, "GOTOOLCHAIN": "auto", "GOFLAGS": "", "GOWORK": "off"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if fetched.returncode:
+        raise ToolError(f"the module {module} could not be fetched: {fetched.stdout.strip()}")
+    return Path(json.loads(fetched.stdout)["Dir"])

@@ -1,0 +1,259 @@
+"""The whole cluster: control plane, simulated nodes, Argo CD, a Git server, the operator, and the root Application.
+
+with Cluster(tmp_path / "cluster") as cluster:  # free ports, everything in that folder, gone at the end
+    cluster.kubectl.list("applications.argoproj.io", namespace="argocd")
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.request import urlopen
+
+from local import names
+from local.addresses import HOST, Addresses
+from local.kubernetes import addons, argocd
+from local.kubernetes.control_plane import NAMESPACE, ControlPlane, ControlPlaneError
+from local.kubernetes.kubectl import Kubectl
+from local.kubernetes.nodes import nodes
+from local.kubernetes.programs import Program
+from local.kubernetes.tools import REPOSITORY, tool
+from local.services import aws_environment
+from local.stack import free_block, is_free
+from local.state import StackFile, StateFolder
+from local.supervision import Supervisor, last_lines
+
+REMOTE = "https://github.com/example-company/internal-file-processing-system.git"
+NAME = REMOTE.rpartition("/")[2]
+PROGRAMS = ("kwokctl", "kwok", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "metrics-server")
+TOOLS = ("kubectl", "kustomize", *PROGRAMS, "redis", "argocd")
+PORTS = {"git": 0, "argocd": 1, "department-operator": 2, "aws": 5}
+START_SECONDS = 180
+Progress = Callable[[str], None]
+
+
+class Cluster:
+    """One cluster: everything it writes is in one folder, and every process is marked with it."""
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        """Nothing is started yet.
+
+        Args:
+            folder: Where everything is written; removed when the cluster stops.
+            port: First of the ports that people use; free ones without it.
+        """
+        self.folder = folder.resolve()
+        self.control_plane = ControlPlane(self.folder, controllers=True)
+        self.kubectl: Kubectl = self.control_plane.kubectl
+        self._state = StateFolder(self.folder)
+        self._supervisor = Supervisor(self._state)
+        running = self._state.read() if port is None else None
+        self._addresses = Addresses(port or (running.port if running else free_block()))
+        self.programs: list[Program] = []
+
+    def __enter__(self) -> Self:
+        """Start, and wait until the root Application is applied."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        """Stop, and leave nothing."""
+        self.stop()
+
+    def _port(self, name: str) -> int:
+        return self._addresses.port(PORTS[name])
+
+    def _url(self, name: str) -> str:
+        return self._addresses.url(PORTS[name])
+
+    @property
+    def git_url(self) -> str:
+        """The repository, for `git clone` and `git push`."""
+        return f"{self._url('git')}/{NAME}"
+
+    @property
+    def argocd_url(self) -> str:
+        """Argo CD's API; it asks for no login."""
+        return self._url("argocd")
+
+    @property
+    def aws_url(self) -> str:
+        """The stand-in for AWS, which the operator calls."""
+        return self._url("aws")
+
+    @property
+    def operator_url(self) -> str:
+        """The department operator: `/healthz` and `/readyz`."""
+        return self._url("department-operator")
+
+    @property
+    def logs(self) -> Path:
+        """One file for each process beside the control plane's."""
+        return self._state.logs
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._supervisor.processes() is not None
+
+    def start(self, progress: Progress = lambda _: None) -> None:
+        """Start everything, and wait until each part is ready and the root Application is applied.
+
+        Raises:
+            ControlPlaneError: A part did not get ready; the message has the end of its log.
+            ToolError: A program could not be built.
+        """
+        self._check()
+        for name in TOOLS:
+            tool(name)
+        progress("starting the control plane")
+        self.control_plane.start()
+        self._state.write(StackFile(port=self._addresses.first_port, departments=[]))
+        self._state.logs.mkdir()
+        progress("installing what Argo CD and the services need")
+        objects = argocd.install(self.folder / "argocd" / "install", REPOSITORY)
+        self._install(objects)
+        self._seed()
+        self.programs = self._programs(objects)
+        progress("starting Argo CD, the Git server and the operator")
+        self._supervisor.start(self.programs, restart=True, settings={})
+        self._wait(progress)
+        self.kubectl.run("apply", "--server-side", "-k", str(REPOSITORY / "clusters" / "local"))
+
+    def _check(self) -> None:
+        if self.is_up:
+            raise ControlPlaneError(f"a cluster is up already in {self.folder}; stop it: make cluster-down")
+        self.control_plane.stop()
+        for port in map(self._port, PORTS):
+            if not is_free(port):
+                raise ControlPlaneError(
+                    f"port {port} is taken by another program; choose others by LOCAL_CLUSTER_PORT=<first port>"
+                )
+
+    def _install(self, objects: list[dict[str, object]]) -> None:
+        namespaces = [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            for name in (NAMESPACE, argocd.NAMESPACE)
+        ]
+        self.kubectl.apply(*namespaces, *nodes())
+        self.kubectl.apply(*argocd.configuration(objects), *addons.definitions())
+        self.kubectl.apply(argocd.repository(REMOTE, self._url("git")), self._aws_facts())
+
+    def _aws_facts(self) -> dict[str, object]:
+        """What Terraform knows of AWS, for this cluster's AWS."""
+        facts = {
+            "AWS_REGION": names.REGION,
+            "CLUSTER_NAME": "local-file-processing",
+            "DEPARTMENT_ROLE_ARN": f"arn:aws:iam::{names.ACCOUNT}:role/local-department",
+            "DEPARTMENT_DATA_BUCKET": names.DATA_BUCKET,
+            "FILES_BUCKET": names.FILES_BUCKET,
+            "JOBS_QUEUE_URL": f"{self.aws_url}/{names.ACCOUNT}/{names.JOBS_QUEUE}",
+            "JOBS_TABLE": names.JOBS_TABLE,
+            "EXCHANGES_TABLE": names.EXCHANGES_TABLE,
+            "COGNITO_ISSUER": names.COGNITO_ISSUER,
+            "COGNITO_PUBLIC_CLIENT_ID": names.PUBLIC_CLIENT,
+            "GATEWAY_SIGNING_KEY_ID": names.SIGNING_KEY,
+            "CLUSTER_ISSUER": "https://kubernetes.default.svc.cluster.local",
+            "ALB_ARN": names.ALB_ARN,
+        }
+        metadata = {"name": "aws-facts", "namespace": NAMESPACE}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": facts}
+
+    def _seed(self) -> None:
+        """Make the repository that people push to: what is committed here, as its branch `main`."""
+        bare = self.folder / "git" / NAME
+        _git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+        # A checkout of CI has no history.
+        _git("--git-dir", str(bare), "config", "receive.shallowUpdate", "true")
+        _git("-C", str(REPOSITORY), "push", "--quiet", str(bare), "HEAD:refs/heads/main")
+
+    def _programs(self, objects: list[dict[str, object]]) -> list[Program]:
+        ports = argocd.Ports.free(server=self._port("argocd"))
+        webhooks = [f"http://{HOST}:{port}/api/webhook" for port in (ports.server, ports.applicationset_webhook)]
+        git = {
+            "folder": str(self.folder / "git"),
+            "port": self._port("git"),
+            "webhooks": webhooks,
+            "homepage": REMOTE.removesuffix(".git"),
+        }
+        (self.folder / "data").mkdir()
+        return [
+            *argocd.programs(objects, self.control_plane.kubeconfig, self.folder / "argocd", ports),
+            Program("git", [sys.executable, "-m", "local.kubernetes.git_server", json.dumps(git)], self._port("git")),
+            Program(
+                "aws",
+                [sys.executable, "-m", "local.aws"],
+                self._port("aws"),
+                f"{self.aws_url}/readyz",
+                {
+                    "AWS_PORT": str(self._port("aws")),
+                    "DEPARTMENTS_DIR": str(REPOSITORY / "base" / "departments"),
+                    "DATA_DIR": str(self.folder / "data"),
+                    "APP_URL": "http://localhost",
+                },
+            ),
+            Program(
+                "department-operator",
+                [sys.executable, "-m", "department_operator"],
+                self._port("department-operator"),
+                f"{self.operator_url}/healthz",
+                {
+                    "KUBECONFIG": str(self.control_plane.kubeconfig),
+                    "HOST": HOST,
+                    "PORT": str(self._port("department-operator")),
+                    "METRICS_PORT": "0",
+                    "CLUSTER_NAME": "local-file-processing",
+                    "DEPARTMENT_ROLE_ARN": f"arn:aws:iam::{names.ACCOUNT}:role/local-department",
+                    **aws_environment(self._addresses),
+                },
+            ),
+        ]
+
+    def _wait(self, progress: Progress) -> None:
+        begin = time.monotonic()
+        missing = list(self.programs)
+        while missing:
+            for program in [each for each in missing if _is_ready(each)]:
+                missing.remove(program)
+                progress(f"{program.name} is ready")
+            if time.monotonic() - begin > START_SECONDS:
+                logs = "\n".join(f"{each.name}:\n{last_lines(self.log(each.name))}" for each in missing)
+                raise ControlPlaneError(f"not ready after {START_SECONDS} s, with the ends of their logs:\n{logs}")
+            time.sleep(0.2)
+
+    def log(self, name: str) -> Path:
+        """The log of one of the processes beside the control plane."""
+        return self.logs / f"{name}.log"
+
+    def stop(self) -> None:
+        """Stop whatever runs of it, and remove its folder."""
+        self.control_plane.stop()
+
+
+def _is_ready(program: Program) -> bool:
+    try:
+        if program.ready_url is None:
+            socket.create_connection((HOST, program.port), timeout=2).close()
+        else:
+            urlopen(program.ready_url, timeout=2).close()  # noqa: S310 - our own address
+    except OSError:
+        return False
+    return True
+
+
+def _git(*arguments: str) -> None:
+    """Run git; whoever calls this inside a hook has variables set that would lead it elsewhere."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(["git", *arguments], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ControlPlaneError(f"git {' '.join(arguments)}: {done.stderr.strip()}")

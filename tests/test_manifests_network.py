@@ -25,8 +25,9 @@ FLOWS = {
 }
 PUBLIC, INTERNAL, DATABASE = "10.0.2.17", "10.0.12.17", 5432
 API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET = "172.20.0.1", "169.254.170.23", "10.0.13.200", "52.219.40.1"
+FAR, ON_PREMISES, OTHER_NETWORKS = "203.0.113.9", "10.200.0.5", ("192.168.1.1", "172.16.5.5", "100.127.0.1")
 ANOTHER_POD, INSTANCE_METADATA = "100.64.3.9", "169.254.169.254"
-AWS = {(POD_IDENTITY, 80), (ENDPOINT, 443), (INTERNET, 443)}
+AWS = {(POD_IDENTITY, 80), (ENDPOINT, 443), (INTERNET, 443), (FAR, 443)}
 SERVICES = ("agentgateway", "application", "application-worker", "department-operator", "mcp-finance", "frontend")
 
 
@@ -127,30 +128,33 @@ def allowed(
     )
 
 
-def connections(environment: str) -> Iterator[tuple[str, str, int]]:
+def connections(environment: str, direction: str) -> Iterator[tuple[str, str, int]]:
+    """What one side's policies would let through, whatever the other's say."""
     known = pods(environment)
     for source, caller in known.items():
         for target, receiver in known.items():
+            ends = (caller, receiver) if direction == "Egress" else (receiver, caller)
             for port in {*HTTP.values(), METRICS, DATABASE}:
-                if allowed(environment, "Egress", caller, receiver, port, receiver.ports) and allowed(
-                    environment, "Ingress", receiver, caller, port, receiver.ports
-                ):
+                if allowed(environment, direction, *ends, port, receiver.ports):
                     yield source, target, port
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_between_pods_exactly_the_flows_of_the_design_exist(environment: str) -> None:
-    assert set(connections(environment)) == FLOWS
+@pytest.mark.parametrize("direction", ["Ingress", "Egress"])
+def test_between_pods_exactly_the_flows_of_the_design_exist(direction: str, environment: str) -> None:
+    """Each side by itself: neither relies on the other's policy."""
+    assert set(connections(environment, direction)) == FLOWS
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_pod_reaches_exactly_the_addresses_that_it_needs(name: str, environment: str) -> None:
     pod = pods(environment)[name]
-    addresses = (API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET, ANOTHER_POD, INSTANCE_METADATA, PUBLIC, INTERNAL)
+    addresses = (API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET, FAR, PUBLIC, INTERNAL)
+    closed = (ANOTHER_POD, INSTANCE_METADATA, ON_PREMISES, *OTHER_NETWORKS)
     reached = {
         (address, port)
-        for address in addresses
+        for address in (*addresses, *closed)
         for port in (53, 80, 443, 8080, DATABASE)
         if allowed(environment, "Egress", pod, address, port, {})
     }

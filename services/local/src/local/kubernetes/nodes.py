@@ -22,7 +22,11 @@ def _node(name: str, zone: str) -> Object:
         "kind": "Node",
         "metadata": {
             "name": name,
-            "annotations": SIMULATED,
+            # metrics-server asks kwok, which answers for all nodes at once.
+            "annotations": {
+                **SIMULATED,
+                "metrics.k8s.io/resource-metrics-path": f"/metrics/nodes/{name}/metrics/resource",
+            },
             "labels": {
                 "kubernetes.io/arch": "amd64",
                 "kubernetes.io/hostname": name,

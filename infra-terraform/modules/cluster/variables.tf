@@ -1,0 +1,118 @@
+variable "environment" {
+  description = "Prefix of all names, for example dev. The cluster is called <environment>-file-processing."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "environment must be 2 to 10 lower-case letters or digits, starting with a letter, for example dev."
+  }
+}
+
+variable "account_id" {
+  description = "Account of the cluster; its principals administer the cluster's key."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be the 12 digits of an AWS account."
+  }
+}
+
+variable "region" {
+  description = "Region of the cluster."
+  type        = string
+  nullable    = false
+}
+
+variable "kubernetes_version" {
+  description = "Minor version of Kubernetes. Cluster Autoscaler's minor version is the same one."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^1\\.[0-9]{2}$", var.kubernetes_version))
+    error_message = "kubernetes_version must be a minor version, for example 1.35."
+  }
+}
+
+variable "control_plane_subnet_ids" {
+  description = "Subnets, in two zones or more, in which the API server has its private addresses."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.control_plane_subnet_ids) >= 2
+    error_message = "control_plane_subnet_ids must be in at least two zones: EKS refuses one."
+  }
+}
+
+variable "node_subnet_ids" {
+  description = "The subnet of nodes and pods in each zone that has nodes; each zone gets a node group of its own, so that the autoscaler can add where a pod must run."
+  type        = map(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.node_subnet_ids) > 0
+    error_message = "node_subnet_ids must have at least one zone."
+  }
+}
+
+variable "node_group" {
+  description = "Nodes of each zone: types that are alike in processors and memory, so that the autoscaler may take any; sizes; disk in GiB; ON_DEMAND or SPOT."
+  type = object({
+    instance_types = list(string)
+    min            = optional(number, 1)
+    max            = optional(number, 10)
+    desired        = optional(number, 1)
+    disk_gb        = optional(number, 50)
+    capacity_type  = optional(string, "ON_DEMAND")
+  })
+  nullable = false
+
+  validation {
+    condition     = length(var.node_group.instance_types) >= 2
+    error_message = "node_group.instance_types must be several types, so that one that is sold out does not stop scaling."
+  }
+
+  validation {
+    condition     = var.node_group.min >= 1 && var.node_group.min <= var.node_group.desired && var.node_group.desired <= var.node_group.max && var.node_group.max <= 10
+    error_message = "node_group sizes must satisfy 1 <= min <= desired <= max <= 10."
+  }
+
+  validation {
+    condition     = contains(["ON_DEMAND", "SPOT"], var.node_group.capacity_type)
+    error_message = "node_group.capacity_type must be ON_DEMAND or SPOT."
+  }
+}
+
+variable "endpoint_public_cidrs" {
+  description = "Networks that reach the API server over the internet; none closes its public endpoint."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for cidr in var.endpoint_public_cidrs : can(cidrnetmask(cidr)) && !endswith(cidr, "/0")])
+    error_message = "endpoint_public_cidrs must be IPv4 blocks, for example 203.0.113.0/24; the whole internet is not one of them."
+  }
+}
+
+variable "admin_role_arns" {
+  description = "IAM roles that administer the cluster. Nobody else is an administrator, nor is who created it."
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.admin_role_arns) > 0 && alltrue([for arn in var.admin_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/", arn))])
+    error_message = "admin_role_arns must be one or more ARNs of IAM roles: without one nobody could enter the cluster."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days for which the control plane's logs are kept."
+  type        = number
+  default     = 30
+  nullable    = false
+}

@@ -1,0 +1,201 @@
+locals {
+  # Rules of the core set that read a body. Files, flows and tool calls look like attacks to them, so they only count;
+  # the rule "bodies" then blocks on what they found, wherever no file is sent.
+  body_rules = {
+    SizeRestrictions_BODY   = "SizeRestrictions_Body"
+    CrossSiteScripting_BODY = "CrossSiteScripting_Body"
+    GenericLFI_BODY         = "GenericLFI_Body"
+    GenericRFI_BODY         = "GenericRFI_Body"
+    EC2MetaDataSSRF_BODY    = "EC2MetaDataSSRF_Body"
+  }
+  body_labels = [for label in local.body_rules : "awswaf:managed:aws:core-rule-set:${label}"]
+  file_paths  = ["/api/files", "/mcp"]
+
+  managed_rules = {
+    AWSManagedRulesAmazonIpReputationList = { priority = 10, counted = [] }
+    AWSManagedRulesKnownBadInputsRuleSet  = { priority = 20, counted = [] }
+    AWSManagedRulesCommonRuleSet          = { priority = 30, counted = keys(local.body_rules) }
+  }
+}
+
+resource "aws_wafv2_web_acl" "this" {
+  name        = "${var.environment}-public"
+  description = "What reaches the internet load balancer of ${var.environment}"
+  scope       = "REGIONAL"
+
+  default_action {
+    allow {}
+  }
+
+  rule {
+    name     = "rate"
+    priority = 0
+
+    action {
+      block {
+        custom_response {
+          response_code = 429
+        }
+      }
+    }
+
+    statement {
+      rate_based_statement {
+        limit              = var.rate_limit
+        aggregate_key_type = "IP"
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "rate"
+      sampled_requests_enabled   = true
+    }
+  }
+
+  dynamic "rule" {
+    for_each = local.managed_rules
+
+    content {
+      name     = rule.key
+      priority = rule.value.priority
+
+      override_action {
+        none {}
+      }
+
+      statement {
+        managed_rule_group_statement {
+          vendor_name = "AWS"
+          name        = rule.key
+
+          dynamic "rule_action_override" {
+            for_each = rule.value.counted
+
+            content {
+              name = rule_action_override.value
+
+              action_to_use {
+                count {}
+              }
+            }
+          }
+        }
+      }
+
+      visibility_config {
+        cloudwatch_metrics_enabled = true
+        metric_name                = rule.key
+        sampled_requests_enabled   = true
+      }
+    }
+  }
+
+  rule {
+    name     = "bodies"
+    priority = 40
+
+    action {
+      block {}
+    }
+
+    statement {
+      and_statement {
+        statement {
+          or_statement {
+            dynamic "statement" {
+              for_each = local.body_labels
+
+              content {
+                label_match_statement {
+                  scope = "LABEL"
+                  key   = statement.value
+                }
+              }
+            }
+          }
+        }
+
+        statement {
+          byte_match_statement {
+            search_string         = local.hosts.api
+            positional_constraint = "EXACTLY"
+
+            field_to_match {
+              single_header {
+                name = "host"
+              }
+            }
+
+            text_transformation {
+              priority = 0
+              type     = "LOWERCASE"
+            }
+          }
+        }
+
+        dynamic "statement" {
+          for_each = local.file_paths
+
+          content {
+            not_statement {
+              statement {
+                byte_match_statement {
+                  search_string         = statement.value
+                  positional_constraint = "STARTS_WITH"
+
+                  field_to_match {
+                    uri_path {}
+                  }
+
+                  text_transformation {
+                    priority = 0
+                    type     = "NONE"
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "bodies"
+      sampled_requests_enabled   = true
+    }
+  }
+
+  visibility_config {
+    cloudwatch_metrics_enabled = true
+    metric_name                = "${var.environment}-public"
+    sampled_requests_enabled   = true
+  }
+}
+
+resource "aws_wafv2_web_acl_association" "public" {
+  resource_arn = aws_lb.this["public"].arn
+  web_acl_arn  = aws_wafv2_web_acl.this.arn
+}
+
+# AWS wants this name to begin so.
+resource "aws_cloudwatch_log_group" "firewall" {
+  name              = "aws-waf-logs-${var.environment}-public"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_wafv2_web_acl_logging_configuration" "this" {
+  resource_arn            = aws_wafv2_web_acl.this.arn
+  log_destination_configs = [aws_cloudwatch_log_group.firewall.arn]
+
+  dynamic "redacted_fields" {
+    for_each = toset(["authorization", "cookie"])
+
+    content {
+      single_header {
+        name = redacted_fields.value
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+provider "aws" {
+  region                      = "ap-southeast-1"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+  skip_region_validation      = true
+}
+
+variables {
+  environment             = "prod"
+  vpc_id                  = "vpc-0a"
+  internal_subnet_ids     = { ap-southeast-1a = "subnet-0a", ap-southeast-1b = "subnet-0b", ap-southeast-1c = "subnet-0c" }
+  internal_route_table_id = "rtb-0a"
+  cidrs                   = ["192.168.0.0/16"]
+  vpn                     = { customer_gateway_ip = "198.51.100.7" }
+}
+
+run "only_the_internal_subnets_learn_the_way" {
+  command = plan
+
+  assert {
+    condition     = aws_vpn_gateway_route_propagation.internal.route_table_id == "rtb-0a"
+    error_message = "Routes must go to the internal subnets alone."
+  }
+
+  assert {
+    condition     = aws_vpn_connection.this.tunnel1_ike_versions == toset(["ikev2"]) && aws_vpn_connection.this.tunnel2_phase1_encryption_algorithms == toset(["AES256-GCM-16"])
+    error_message = "Both tunnels must use IKEv2 and AES-256."
+  }
+
+  assert {
+    condition     = length(aws_dx_gateway.this) == 0 && length(aws_route53_resolver_endpoint.outbound) == 0
+    error_message = "Direct Connect and forwarding must be asked for."
+  }
+
+  assert {
+    condition     = alltrue([for rule in aws_vpc_security_group_ingress_rule.dns : rule.from_port == 53 && rule.cidr_ipv4 == "192.168.0.0/16"]) && length(aws_vpc_security_group_ingress_rule.dns) == 2
+    error_message = "The resolver must answer on-premises by DNS alone."
+  }
+}
+
+run "direct_connect_and_forwarded_domains_are_options" {
+  command = plan
+
+  variables {
+    direct_connect    = {}
+    forwarded_domains = { "corp.example.com" = ["192.168.0.53"] }
+  }
+
+  assert {
+    condition     = aws_dx_gateway.this[0].amazon_side_asn == "64513" && keys(aws_route53_resolver_rule.forward) == ["corp.example.com"]
+    error_message = "A Direct Connect gateway and a forwarded domain were asked for."
+  }
+}
+
+run "wrong_values_are_refused" {
+  command = plan
+
+  variables {
+    environment         = "Prod"
+    internal_subnet_ids = { ap-southeast-1a = "subnet-0a" }
+    cidrs               = ["0.0.0.0/0"]
+    vpn                 = { customer_gateway_ip = "vpn.example.com", bgp_asn = 64512 }
+    direct_connect      = { amazon_asn = 64512 }
+    forwarded_domains   = { "corp.example.com" = [] }
+  }
+
+  expect_failures = [var.environment, var.internal_subnet_ids, var.cidrs, var.vpn, var.direct_connect, var.forwarded_domains]
+}

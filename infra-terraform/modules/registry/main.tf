@@ -1,0 +1,51 @@
+resource "aws_ecr_repository" "this" {
+  for_each = var.repositories
+
+  name                 = each.value
+  image_tag_mutability = "IMMUTABLE" # a version file names the same bytes for ever
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "this" {
+  for_each = aws_ecr_repository.this
+
+  repository = each.value.name
+
+  policy = jsonencode({
+    rules = [
+      {
+        rulePriority = 1
+        description  = "What a failed push left"
+        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
+        action       = { type = "expire" }
+      },
+      {
+        rulePriority = 2
+        description  = "The newest ${var.kept_images} stay"
+        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.kept_images }
+        action       = { type = "expire" }
+      },
+    ]
+  })
+}
+
+resource "aws_ecr_repository_policy" "pull" {
+  for_each = length(var.pull_account_ids) > 0 ? aws_ecr_repository.this : {}
+
+  repository = each.value.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "Pull"
+      Effect    = "Allow"
+      Principal = { AWS = [for id in var.pull_account_ids : "arn:${data.aws_partition.current.partition}:iam::${id}:root"] }
+      Action    = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    }]
+  })
+}
+
+data "aws_partition" "current" {}

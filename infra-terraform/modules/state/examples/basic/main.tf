@@ -1,0 +1,5 @@
+module "state" {
+  source = "../.."
+
+  bucket_name = "example-company-terraform-state"
+}

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format clean setup
+.PHONY: help run demo test check cluster cluster-down tools format clean setup
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -7,7 +7,7 @@ PYTEST := $(RUN) pytest
 PARALLEL := --numprocesses 2 --dist loadgroup
 
 help: ## What can be done here
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: setup frontend ## Everything on one machine: enriches the sample files, stays up, prints addresses and demo logins
 	@$(RUN) local up --demo --frontend
@@ -47,6 +47,15 @@ setup: .venv/.synced
 	@$(UV) sync --locked --quiet
 	@touch $@
 
+cluster: setup ## A real control plane with Argo CD, a Git server and the operator; prints how to reach each
+	@$(RUN) local cluster up
+
+cluster-down: setup ## Stop that; nothing is left
+	@$(RUN) local cluster down
+
+tools: ## Build the Go programs of the cluster and the checks now; the first time takes a quarter of an hour
+	@tools/build $$(tools/build --list) >/dev/null
+
 clean: ## Stop what runs here and remove what was built
-	-@test -d .venv && $(RUN) local down
+	-@test -d .venv && $(RUN) local down && $(RUN) local cluster down
 	rm -rf .venv .local services/frontend/.venv

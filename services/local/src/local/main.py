@@ -15,6 +15,7 @@ from rich.table import Table
 
 from common.settings import load_settings
 from local import names
+from local.kubernetes.command import app as cluster
 from local.services import Service
 from local.settings import LocalSettings
 from local.stack import Stack, StackError, is_ready
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(cluster, name="cluster")
 console = Console()
 errors = Console(stderr=True)
 

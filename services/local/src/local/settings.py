@@ -13,6 +13,12 @@ class LocalSettings(BaseSettings):
 
     local_state: Path = Field(default=Path(".local"), description="Folder of everything that the stack writes.")
     local_port: int = Field(default=8700, ge=1024, le=65485, description="First of the 50 ports that it uses.")
+    local_cluster_port: int = Field(
+        default=8750,
+        ge=1024,
+        le=65485,
+        description="First of the ports of `local cluster`: Git, Argo CD, operator, AWS.",
+    )
 
 
 class AwsSettings(BaseSettings):

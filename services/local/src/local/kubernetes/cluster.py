@@ -20,14 +20,14 @@ from local import names
 from local.addresses import HOST, Addresses
 from local.kubernetes import addons, argocd
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane, ControlPlaneError
-from local.kubernetes.kubectl import Kubectl
+from local.kubernetes.kubectl import Kubectl, NotYet, wait_for
 from local.kubernetes.nodes import nodes
 from local.kubernetes.programs import Program
 from local.kubernetes.tools import REPOSITORY, tool
 from local.services import aws_environment
 from local.stack import free_block, is_free
 from local.state import StackFile, StateFolder
-from local.supervision import Supervisor, last_lines
+from local.supervision import ProcessState, Supervisor, last_lines
 
 REMOTE = "https://github.com/example-company/internal-file-processing-system.git"
 NAME = REMOTE.rpartition("/")[2]
@@ -97,6 +97,11 @@ class Cluster:
         return self._url("department-operator")
 
     @property
+    def commands(self) -> Path:
+        """The pinned kubectl, kustomize and argocd, for a person's PATH."""
+        return self.folder / "bin"
+
+    @property
     def logs(self) -> Path:
         """One file for each process beside the control plane's."""
         return self._state.logs
@@ -120,6 +125,9 @@ class Cluster:
         self.control_plane.start()
         self._state.write(StackFile(port=self._addresses.first_port, departments=[]))
         self._state.logs.mkdir()
+        self.commands.mkdir()
+        for name in ("kubectl", "kustomize", "argocd"):
+            (self.commands / name).symlink_to(tool(name))
         progress("installing what Argo CD and the services need")
         objects = argocd.install(self.folder / "argocd" / "install", REPOSITORY)
         self._install(objects)
@@ -235,9 +243,38 @@ class Cluster:
         """The log of one of the processes beside the control plane."""
         return self.logs / f"{name}.log"
 
-    def stop(self) -> None:
-        """Stop whatever runs of it, and remove its folder."""
-        self.control_plane.stop()
+    def states(self) -> list[ProcessState]:
+        """The processes beside the control plane; none where it is not up."""
+        return self._supervisor.processes() or []
+
+    def synced(self) -> dict[str, bool]:
+        """Every Application by name, and whether the cluster is what Git says of it."""
+        found = self.kubectl.list("applications.argoproj.io", namespace=argocd.NAMESPACE)
+        return {
+            each["metadata"]["name"]: each.get("status", {}).get("sync", {}).get("status") == "Synced" for each in found
+        }
+
+    def wait_until_synced(self, progress: Progress = lambda _: None) -> None:
+        """Wait until every Application is what is in Git.
+
+        Raises:
+            ControlPlaneError: Some were not in three minutes; the message names them.
+        """
+        # The ApplicationSets make theirs once the root has made them.
+        expected = {"root", *(each.name for each in (REPOSITORY / "overlays" / "prod").iterdir())} - {"departments"}
+
+        def missing() -> set[str]:
+            return expected - {name for name, done in self.synced().items() if done}
+
+        try:
+            wait_for(lambda: not missing(), START_SECONDS, "all Applications are synced")
+        except NotYet:
+            raise ControlPlaneError(f"Argo CD has not synced: {', '.join(sorted(missing()))}") from None
+        progress("Argo CD has synced what is in Git")
+
+    def stop(self) -> int:
+        """Stop whatever runs of it, and remove its folder; returns how many processes there were."""
+        return self.control_plane.stop()
 
 
 def _is_ready(program: Program) -> bool:

@@ -197,18 +197,19 @@ class ControlPlane:
         """
         wait_for(lambda: self.kubectl.run("get", "--raw", "/readyz"), START_SECONDS, "the API server's /readyz")
 
-    def stop(self) -> None:
-        """Stop whatever runs of it, and remove its folder."""
+    def stop(self) -> int:
+        """Stop whatever runs of it, and remove its folder; returns how many processes there were."""
         # Nothing that they could save would be read again, and the API server takes its time to end in order.
         killed = [process for process in self._supervisor.members() if process.name() in PROCESS_NAMES]
         for process in killed:
             process.kill()
         psutil.wait_procs(killed, timeout=10)
-        self._supervisor.stop()
+        count = len(killed) + self._supervisor.stop()
         for child in self._children:
             child.wait()
         self._children.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+        return count
 
 
 def metrics_server() -> dict[str, object]:

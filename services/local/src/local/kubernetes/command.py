@@ -1,0 +1,118 @@
+"""The command `local cluster`: a real control plane on this machine, with Argo CD and a Git server."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from common.settings import load_settings
+from local.kubernetes.argocd import NAMESPACE
+from local.kubernetes.cluster import Cluster
+from local.kubernetes.control_plane import ControlPlaneError
+from local.kubernetes.kubectl import KubectlError
+from local.kubernetes.tools import ToolError
+from local.settings import LocalSettings
+
+app = typer.Typer(
+    help="A real Kubernetes control plane, simulated nodes in three zones, Argo CD, and a Git server to push to.",
+    no_args_is_help=True,
+)
+console = Console()
+errors = Console(stderr=True)
+
+APPLICATIONS = "applications.argoproj.io"
+
+
+def this_cluster(*, running: bool) -> Cluster:
+    """The cluster of the state folder; ends the command where it shall be running and is not."""
+    settings = load_settings(LocalSettings)
+    cluster = Cluster(settings.local_state / "cluster", None if running else settings.local_cluster_port)
+    if running and not cluster.is_up:
+        errors.print("No cluster is up. Start it: make cluster", style="red")
+        raise typer.Exit(1)
+    return cluster
+
+
+@app.command()
+def up(
+    *,
+    wait: Annotated[bool, typer.Option(help="Wait until Argo CD has synced what is in Git.")] = True,
+) -> None:
+    """Start everything, and say how to reach it. It stays up until `local cluster down`."""
+    cluster = this_cluster(running=False)
+    begin = time.monotonic()
+    try:
+        with console.status("Building what is not built yet …") as spinner:
+
+            def on_progress(done: str) -> None:
+                console.print(f"[green]✓[/] {done:<48} {time.monotonic() - begin:5.1f} s")
+                spinner.update("…")
+
+            cluster.start(on_progress)
+            if wait:
+                spinner.update("Waiting until Argo CD has synced what is in Git …")
+                cluster.wait_until_synced(on_progress)
+    except (ControlPlaneError, KubectlError, ToolError) as error:
+        cluster.stop()
+        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except BaseException:
+        cluster.stop()
+        raise
+    introduce(cluster)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything, and leave nothing of it."""
+    with console.status("Stopping …"):
+        stopped = this_cluster(running=False).stop()
+    console.print(f"Stopped {stopped} processes." if stopped else "Nothing was running.")
+
+
+@app.command()
+def status() -> None:
+    """Show the processes and the Applications. Exits 1 unless all run and are synced."""
+    cluster = this_cluster(running=True)
+    processes = Table("process", "state", "pid", "log", box=None, pad_edge=False)
+    states = cluster.states()
+    for process in states:
+        processes.add_row(
+            process.name, process.state.lower(), str(process.pid or ""), shown_path(cluster.log(process.name))
+        )
+    console.print(processes)
+    applications = Table("application", "sync", "health", "revision", box=None, pad_edge=False)
+    found = cluster.kubectl.list(APPLICATIONS, namespace=NAMESPACE)
+    for each in found:
+        told = each.get("status", {})
+        sync = told.get("sync", {})
+        health = told.get("health", {}).get("status", "")
+        applications.add_row(each["metadata"]["name"], sync.get("status"), health, sync.get("revision", "")[:7])
+    console.print(applications)
+    if any(process.state != "RUNNING" for process in states) or not all(cluster.synced().values()):
+        raise typer.Exit(1)
+
+
+def shown_path(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def introduce(cluster: Cluster) -> None:
+    """Say how to reach each part."""
+    console.print()
+    for name, place in (
+        ("Use it", f"export PATH={cluster.commands}:$PATH KUBECONFIG={cluster.kubectl.kubeconfig}"),
+        ("Look", f"kubectl get departments; kubectl get applications -n {NAMESPACE}"),
+        ("Deploy", f"git push {cluster.git_url} HEAD:main"),
+        ("Argo CD", f"{cluster.argocd_url}/api/v1/applications (no login)"),
+        ("", f"argocd app list --plaintext --server {cluster.argocd_url.removeprefix('http://')}"),
+        ("Operator", f"{cluster.operator_url}/readyz"),
+        ("AWS", f"{cluster.aws_url} (stand-in)"),
+        ("Logs", shown_path(cluster.logs)),
+        ("Stop it", "make cluster-down"),
+    ):
+        console.print(f"[bold]{name:<10}[/]{place}", highlight=False, soft_wrap=True)

@@ -1,0 +1,7 @@
+module "storage" {
+  source = "../.."
+
+  environment = "dev"
+  account_id  = "111122223333"
+  app_origin  = "https://app.example.com"
+}

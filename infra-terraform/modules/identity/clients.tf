@@ -1,0 +1,51 @@
+locals {
+  scopes = ["openid", "email", "profile"]
+  clients = {
+    # Programs on people's machines, MCP clients: code with PKCE, no secret to leak.
+    public = {
+      secret        = false
+      callback_urls = var.redirect_uris
+      logout_urls   = []
+    }
+    alb = {
+      secret        = true
+      callback_urls = ["${var.app_url}/oauth2/idpresponse"]
+      logout_urls   = [var.app_url]
+    }
+    argocd = {
+      secret        = false
+      callback_urls = ["${var.argocd_url}/auth/callback", "http://localhost:8085/auth/callback"]
+      logout_urls   = [var.argocd_url]
+    }
+  }
+}
+
+resource "aws_cognito_user_pool_client" "this" {
+  for_each = local.clients
+
+  name            = "${var.environment}-${each.key}"
+  user_pool_id    = aws_cognito_user_pool.this.id
+  generate_secret = each.value.secret
+
+  allowed_oauth_flows                  = ["code"]
+  allowed_oauth_flows_user_pool_client = true
+  allowed_oauth_scopes                 = local.scopes
+  callback_urls                        = each.value.callback_urls
+  logout_urls                          = each.value.logout_urls
+  supported_identity_providers         = ["COGNITO"]
+  explicit_auth_flows                  = ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+  prevent_user_existence_errors        = "ENABLED"
+  enable_token_revocation              = true
+  read_attributes                      = ["email", "email_verified", "name"]
+  write_attributes                     = ["name"]
+
+  access_token_validity  = 1
+  id_token_validity      = 1
+  refresh_token_validity = 7
+
+  token_validity_units {
+    access_token  = "hours"
+    id_token      = "hours"
+    refresh_token = "days"
+  }
+}

@@ -1,0 +1,44 @@
+variable "account_id" {
+  description = "Number of the AWS account."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "repository" {
+  description = "Repository on GitHub whose workflows push."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "repository must be owner/name, for example example-company/internal-file-processing-system."
+  }
+}
+
+variable "subjects" {
+  description = "Which runs: the end of the token's subject."
+  type        = list(string)
+  default     = ["ref:refs/heads/main"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.subjects) > 0 && alltrue([for subject in var.subjects : can(regex("^(ref:refs/(heads|tags)/[^*]+|environment:[^*]+)$", subject))])
+    error_message = "subjects must be ref:refs/heads/<branch>, ref:refs/tags/<tag> or environment:<name>, without *: a pull request must not push images."
+  }
+}
+
+variable "repository_arns" {
+  description = "ARNs of the ECR repositories."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.repository_arns) > 0 && alltrue([for arn in var.repository_arns : can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/[^*]+$", arn))])
+    error_message = "repository_arns must be ARNs of ECR repositories, without *."
+  }
+}

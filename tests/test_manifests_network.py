@@ -1,6 +1,8 @@
 """Who may reach whom: every pair of pods, and every address that matters, as the NetworkPolicies decide it."""
 
 import ipaddress
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.helpers.kustomize import ROOT
 from tests.helpers.overlays import ENVIRONMENTS, NAMESPACE, environment_objects, of_kind, pod_templates
 
 from department_operator.objects import beside_deployment
@@ -205,3 +208,31 @@ def test_a_pod_that_is_not_one_of_ours_reaches_nothing_and_nothing_reaches_it(en
             assert not allowed(environment, "Ingress", pod, stranger, port, pod.ports)
     for address in (API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET):
         assert not allowed(environment, "Egress", stranger, address, 443, {})
+
+
+def terraform(file: str, pattern: str) -> list[Any]:
+    found = re.findall(pattern, (ROOT / "infra-terraform/modules" / file).read_text())
+    assert found, f"{file} has no {pattern}"
+    return found
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_addresses_are_those_that_terraform_gives(environment: str) -> None:
+    [vpc] = terraform("network/variables.tf", r'default\s*= "(10\.\d+\.0\.0/16)"')
+    public, internal = terraform("network/main.tf", r"cidrsubnet\(var\.vpc_cidr, 8, (\d+) \+ each\.value\)")
+    [services] = terraform("cluster/main.tf", r'service_ipv4_cidr = "([\d./]+)"')
+    blocks = list(ipaddress.ip_network(vpc).subnets(8))
+    zones = range(3)
+    subnets = {str(blocks[int(first) + zone]) for first in (public, internal) for zone in zones}
+    api_server = f"{next(ipaddress.ip_network(services).hosts())}/32"
+    expected = {*subnets, api_server, f"{POD_IDENTITY}/32", "0.0.0.0/0"}
+    text = json.dumps(policies(environment))
+    assert set(re.findall(r'"cidr": "([^"]+)"', text)) == expected
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_target_groups_are_those_that_terraform_makes(environment: str) -> None:
+    groups = dict(terraform("load-balancers/main.tf", r"([a-z-]+) += \{ port = (\d+),"))
+    for binding in of_kind(environment_objects(environment), "TargetGroupBinding"):
+        group = binding["spec"]["targetGroupName"].removeprefix(f"{environment}-")
+        assert int(groups[group]) == HTTP[binding["spec"]["serviceRef"]["name"]]

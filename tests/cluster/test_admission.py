@@ -31,7 +31,7 @@ Change = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     """An API server with the add-ons' and our own definitions, the namespace of prod, and the services' identities."""
     with ControlPlane(tmp_path_factory.mktemp("admission") / "cluster") as running:
         kubectl = running.kubectl
@@ -79,8 +79,8 @@ def image(name: str) -> Change:
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_every_object_of_an_overlay_is_valid_and_breaks_no_policy(name: str, cluster: Kubectl) -> None:
-    assert refused(cluster, *overlay(name)) == ""
+def test_every_object_of_an_overlay_is_valid_and_breaks_no_policy(name: str, api_server: Kubectl) -> None:
+    assert refused(api_server, *overlay(name)) == ""
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +89,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("folder", GITOPS)
-def test_every_object_of_the_clusters_and_of_argo_cd_is_valid(folder: str, tree: Path, cluster: Kubectl) -> None:
-    assert refused(cluster, *build(tree / folder)) == ""
+def test_every_object_of_the_clusters_and_of_argo_cd_is_valid(folder: str, tree: Path, api_server: Kubectl) -> None:
+    assert refused(api_server, *build(tree / folder)) == ""
 
 
-def test_a_field_that_does_not_exist_is_refused(cluster: Kubectl) -> None:
+def test_a_field_that_does_not_exist_is_refused(api_server: Kubectl) -> None:
     wrong = deployment(lambda changed: changed["spec"].update(replica=3))
-    assert "replica" in refused(cluster, wrong)
+    assert "replica" in refused(api_server, wrong)
 
 
 BROKEN: dict[str, tuple[str, Change]] = {
@@ -137,17 +137,17 @@ BROKEN: dict[str, tuple[str, Change]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_the_policy_refuses_in_words(case: str, cluster: Kubectl) -> None:
+def test_the_policy_refuses_in_words(case: str, api_server: Kubectl) -> None:
     rule, change = BROKEN[case]
-    assert f"{rule}: " in refused(cluster, deployment(change))
+    assert f"{rule}: " in refused(api_server, deployment(change))
 
 
 @pytest.mark.parametrize("case", ["agentgateway:1.4.2", f"registry.example.com:5000/agentgateway@sha256:{'0' * 64}"])
-def test_the_policy_accepts_a_version_or_a_digest(case: str, cluster: Kubectl) -> None:
-    assert refused(cluster, deployment(image(case))) == ""
+def test_the_policy_accepts_a_version_or_a_digest(case: str, api_server: Kubectl) -> None:
+    assert refused(api_server, deployment(image(case))) == ""
 
 
-def test_an_exception_needs_a_written_reason_beside_the_object(cluster: Kubectl) -> None:
+def test_an_exception_needs_a_written_reason_beside_the_object(api_server: Kubectl) -> None:
     def excused(reason: str) -> Manifest:
         def change(changed: Manifest) -> None:
             container(changed)["resources"]["limits"]["cpu"] = "2"
@@ -155,8 +155,8 @@ def test_an_exception_needs_a_written_reason_beside_the_object(cluster: Kubectl)
 
         return deployment(change)
 
-    assert refused(cluster, excused("a licence counts processors, see its contract")) == ""
-    assert "reason: " in refused(cluster, excused("because"))
+    assert refused(api_server, excused("a licence counts processors, see its contract")) == ""
+    assert "reason: " in refused(api_server, excused("because"))
 
 
 def test_no_object_of_ours_makes_use_of_an_exception() -> None:
@@ -189,14 +189,14 @@ UNRESTRICTED: dict[str, tuple[str, Change]] = {
 
 
 @pytest.mark.parametrize("case", UNRESTRICTED)
-def test_a_pod_that_breaks_restricted_is_refused_by_admission(case: str, cluster: Kubectl) -> None:
+def test_a_pod_that_breaks_restricted_is_refused_by_admission(case: str, api_server: Kubectl) -> None:
     word, change = UNRESTRICTED[case]
     spec = copy.deepcopy(pod(deployment()))
     metadata = {"name": "agentgateway", "namespace": NAMESPACE}
     as_it_is: Manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    assert refused(cluster, as_it_is) == ""
+    assert refused(api_server, as_it_is) == ""
     change(spec)
-    answer = refused(cluster, as_it_is)
+    answer = refused(api_server, as_it_is)
     assert 'violates PodSecurity "restricted' in answer
     assert word in answer
 
@@ -221,32 +221,32 @@ def answers(kubectl: Kubectl, reviews: list[Manifest]) -> list[bool]:
     return [bool(each["status"]["allowed"]) for each in answered]
 
 
-def test_each_service_gets_tokens_for_itself_and_for_nobody_else(cluster: Kubectl) -> None:
+def test_each_service_gets_tokens_for_itself_and_for_nobody_else(api_server: Kubectl) -> None:
     pairs = [(asks, whose) for asks in ACCOUNTS for whose in ACCOUNTS]
     token = {"namespace": NAMESPACE, "verb": "create", "resource": "serviceaccounts", "subresource": "token"}
-    allowed = answers(cluster, [review(asks, name=whose, **token) for asks, whose in pairs])
+    allowed = answers(api_server, [review(asks, name=whose, **token) for asks, whose in pairs])
     assert {pair for pair, yes in zip(pairs, allowed, strict=True) if yes} == {(each, each) for each in CALLERS}
 
 
 @pytest.mark.parametrize("account", CALLERS)
-def test_a_services_token_names_it_and_its_one_receiver(account: str, cluster: Kubectl) -> None:
+def test_a_services_token_names_it_and_its_one_receiver(account: str, api_server: Kubectl) -> None:
     user = f"--as=system:serviceaccount:{NAMESPACE}:{account}"
-    token = cluster.run("create", "token", account, "--audience=mcp-finance", "--duration=10m", user)
+    token = api_server.run("create", "token", account, "--audience=mcp-finance", "--duration=10m", user)
     claims = jwt.get_unverified_claims(token)
     assert claims["sub"] == f"system:serviceaccount:{NAMESPACE}:{account}"
     assert claims["aud"] == ["mcp-finance"]
     assert claims["exp"] - claims["iat"] == 600
     other = next(each for each in ACCOUNTS if each != account)
     with pytest.raises(KubectlError, match="forbidden"):
-        cluster.run("create", "token", other, "--audience=mcp-finance", user)
+        api_server.run("create", "token", other, "--audience=mcp-finance", user)
 
 
-def test_who_may_read_departments_and_verify_tokens_and_nothing_more(cluster: Kubectl) -> None:
+def test_who_may_read_departments_and_verify_tokens_and_nothing_more(api_server: Kubectl) -> None:
     department = {"namespace": NAMESPACE, "group": "fileprocessing.internal", "resource": "departments"}
     watches = [review(each, verb="watch", **department) for each in ACCOUNTS]
-    readers = [account for account, yes in zip(ACCOUNTS, answers(cluster, watches), strict=True) if yes]
+    readers = [account for account, yes in zip(ACCOUNTS, answers(api_server, watches), strict=True) if yes]
     assert readers == [*CALLERS, "department-operator"]
-    assert all(answers(cluster, [review(each, verb="get", path="/openid/v1/jwks") for each in ACCOUNTS]))
+    assert all(answers(api_server, [review(each, verb="get", path="/openid/v1/jwks") for each in ACCOUNTS]))
     forbidden = [
         review(each, namespace=NAMESPACE, verb=verb, resource=resource, subresource=subresource)
         for each in ACCOUNTS
@@ -260,4 +260,4 @@ def test_who_may_read_departments_and_verify_tokens_and_nothing_more(cluster: Ku
         )
     ]
     forbidden += [review(each, verb=verb, **department) for each in ACCOUNTS for verb in ("create", "update", "delete")]
-    assert not any(answers(cluster, forbidden))
+    assert not any(answers(api_server, forbidden))

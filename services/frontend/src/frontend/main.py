@@ -6,6 +6,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from frontend import context
+from frontend.database import use_iam_tokens
 from frontend.settings import Settings, langflow_environment
 
 
@@ -13,6 +14,8 @@ def create_app(settings: Settings) -> ASGIApp:
     """The application; Langflow reads its settings from the environment when it is imported."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     os.environ.update(langflow_environment(settings))
+    if settings.database_iam_auth:
+        use_iam_tokens(settings.aws_region)
     from langflow.main import setup_app
     from lfx.utils.schemas import TEXT_FILE_TYPES
 

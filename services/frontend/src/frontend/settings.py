@@ -146,6 +146,7 @@ def langflow_environment(settings: Settings) -> dict[str, str]:
         "STORAGE_TYPE": "s3" if settings.storage_bucket else "local",
         "EVENT_DELIVERY": "direct",
         "MAX_FILE_SIZE_UPLOAD": "20480",
+        "TELEMETRY_WRITER_OUTBOX_DIR": str(state / "outbox"),
         # Nothing is told to anybody outside.
         "DO_NOT_TRACK": "true",
         "DEACTIVATE_TRACING": "true",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 BLOCK = 50
 MOST_DEPARTMENTS = 17
+FRONTEND_PORTS = (8, 27, 28, 29)
 HOST = "127.0.0.1"
 
 
@@ -48,10 +49,9 @@ class Addresses:
         """The cluster's API server."""
         return self.url(6)
 
-    @property
-    def frontend(self) -> str:
-        """The page itself, behind the edge."""
-        return self.url(8)
+    def frontend_port(self, index: int) -> int:
+        """The page itself, behind the edge: the port of a replica, counted from 0."""
+        return self.port(FRONTEND_PORTS[index])
 
     def department(self, index: int) -> str:
         """The MCP server of the department with that place in the order of names."""

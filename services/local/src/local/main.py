@@ -80,7 +80,12 @@ def up(
     """Start everything. Ctrl-C stops it, and leaves nothing behind."""
     settings = load_settings(LocalSettings)
     stack = Stack(
-        settings.local_state, settings.local_port, departments=departments, data=data, restart=True, frontend=frontend
+        settings.local_state,
+        settings.local_port,
+        departments=departments,
+        data=data,
+        restart=True,
+        frontends=1 if frontend else 0,
     )
     raise_on_signals()
     started = False

@@ -56,7 +56,7 @@ def base_environment() -> dict[str, str]:
     return inherited | {"PYTHONUNBUFFERED": "1", "NO_PROXY": local_only, "no_proxy": local_only}
 
 
-def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str], *, frontend: bool) -> list[Service]:
+def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str], frontends: int) -> list[Service]:
     """All processes of a stack, in the order in which they are worth starting."""
     jobs = {
         "DEPARTMENTS_DIR": str(state.departments),
@@ -95,8 +95,8 @@ def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str
             ours(f"mcp-{name}", "mcp_server", f"mcp-{name}", 10 + index, 3 + index, _department(state, name))
             for index, name in enumerate(departments)
         ),
-        _edge(addresses, frontend=frontend),
-        *([_frontend(state, addresses)] if frontend else []),
+        _edge(addresses, frontends),
+        *(_frontend(state, addresses, index) for index in range(frontends)),
     ]
 
 
@@ -113,7 +113,7 @@ def _aws(state: StateFolder, addresses: Addresses) -> Service:
     return Service("aws", "local.aws", f"{addresses.aws}/readyz", environment)
 
 
-def _edge(addresses: Addresses, *, frontend: bool) -> Service:
+def _edge(addresses: Addresses, frontends: int) -> Service:
     environment = {
         "APP_PORT": str(addresses.port(0)),
         "API_PORT": str(addresses.port(1)),
@@ -121,16 +121,17 @@ def _edge(addresses: Addresses, *, frontend: bool) -> Service:
         "GATEWAY_URL": addresses.gateway,
         "AWS_URL": addresses.aws,
     }
-    if frontend:
-        environment["FRONTEND_URL"] = addresses.frontend
+    urls = [f"http://{HOST}:{addresses.frontend_port(index)}" for index in range(frontends)]
+    environment["FRONTEND_URLS"] = json.dumps(urls)
     return Service("edge", "local.edge", f"{addresses.login}/readyz", environment)
 
 
-def _frontend(state: StateFolder, addresses: Addresses) -> Service:
+def _frontend(state: StateFolder, addresses: Addresses, index: int) -> Service:
+    name, port = f"frontend-{index + 1}" if index else "frontend", addresses.frontend_port(index)
     logout = {"client_id": names.ALB_CLIENT, "logout_uri": addresses.app}
     environment = {
         "HOST": HOST,
-        "PORT": str(addresses.port(8)),
+        "PORT": str(port),
         "PUBLIC_APP_URL": addresses.app,
         "GATEWAY_URL": addresses.gateway,
         "STORAGE_ORIGINS": json.dumps([addresses.aws]),
@@ -141,10 +142,10 @@ def _frontend(state: StateFolder, addresses: Addresses) -> Service:
         "ALB_ARN": names.ALB_ARN,
         "ALB_KEYS_URL": f"{addresses.login}/load-balancer-keys",
         "SECRET_KEY": secrets.token_urlsafe(32),
-        "STATE_DIR": str(state.frontend),
+        "STATE_DIR": str(state.frontend / name),
         **aws_environment(addresses),
     }
-    return Service("frontend", "frontend", f"{addresses.frontend}/readyz", environment, str(FRONTEND_PYTHON))
+    return Service(name, "frontend", f"http://{HOST}:{port}/readyz", environment, str(FRONTEND_PYTHON))
 
 
 def _gateway(state: StateFolder, addresses: Addresses) -> dict[str, str]:

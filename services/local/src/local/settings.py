@@ -50,5 +50,7 @@ class EdgeSettings(BaseSettings):
     api_port: int = Field(description="Port for programs (`api.`): no login.")
     login_port: int = Field(description="Port of the managed login (Cognito's domain).")
     gateway_url: str = Field(description="The gateway behind both.")
-    frontend_url: str | None = Field(default=None, description="The frontend; without one, a page of the edge's own.")
+    frontend_urls: tuple[str, ...] = Field(
+        default=(), description="JSON list: the frontend's replicas; without one, a page of the edge's own."
+    )
     aws_url: str = Field(description="The stand-in for AWS, where Cognito is.")

@@ -41,7 +41,7 @@ class Stack:
         departments: Path | None = None,
         data: Path | None = None,
         restart: bool = False,
-        frontend: bool = False,
+        frontends: int = 0,
         settings: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Nothing is started yet.
@@ -52,7 +52,7 @@ class Stack:
             departments: Folder of one's own `Department` files, beside finance, hr and legal.
             data: Folder of their data.
             restart: Whether a process that ends is started again.
-            frontend: Whether Langflow is among them; it needs its own packages, and half a minute to start.
+            frontends: How many replicas of the page; more than one needs a database and a bucket by `settings`.
             settings: Environment variables by process, such as `{"worker": {"JOBS_AT_ONCE": "1"}}`.
         """
         self.state = StateFolder(state.resolve())
@@ -60,7 +60,7 @@ class Stack:
         running = self.state.read() if port is None else None
         self.addresses = Addresses(port or (running.port if running else free_block()))
         self._departments, self._data = departments, data
-        self._restart, self._frontend = restart, frontend
+        self._restart, self._frontends = restart, frontends
         self._settings = settings or {}
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class Stack:
             raise StackError(
                 f"a stack is up already with the state folder {self.state.path}; stop it: tools/uv run local down"
             )
-        if self._frontend and not FRONTEND_PYTHON.is_file():
+        if self._frontends and not FRONTEND_PYTHON.is_file():
             raise StackError("the frontend's packages are not installed; install them: make frontend")
         self._supervisor.stop()
         check_ports(self.addresses)
@@ -99,7 +99,7 @@ class Stack:
             self.state.path.mkdir(parents=True, exist_ok=True)
             departments = prepare(self.state, self.addresses, self._departments, self._data)
             self.state.write(
-                StackFile(port=self.addresses.first_port, departments=departments, frontend=self._frontend)
+                StackFile(port=self.addresses.first_port, departments=departments, frontends=self._frontends)
             )
         except OSError as error:
             raise StackError(
@@ -161,8 +161,8 @@ class Stack:
     def services(self) -> list[Service]:
         """All processes, in order."""
         stack = self.state.read()
-        departments, frontend = (stack.departments, stack.frontend) if stack else ([], False)
-        return describe(self.state, self.addresses, departments, frontend=frontend)
+        departments, frontends = (stack.departments, stack.frontends) if stack else ([], 0)
+        return describe(self.state, self.addresses, departments, frontends)
 
     @property
     def supervisor(self) -> Supervisor:

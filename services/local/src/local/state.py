@@ -15,7 +15,7 @@ class StackFile(BaseModel):
 
     port: int
     departments: list[str]
-    frontend: bool = False
+    frontends: int = 0
 
 
 @dataclass(frozen=True, slots=True)

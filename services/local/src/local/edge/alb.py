@@ -6,6 +6,7 @@ As https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-
 import base64
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -63,13 +64,13 @@ class AppEdge:
         app_url: str,
         login_url: str,
         gateway: Proxy,
-        frontend: Proxy | None,
+        frontends: Sequence[Proxy],
     ) -> None:
         """Nobody is logged in yet."""
         self._http = session
         self._pool = pool
         self._app_url, self._login_url = app_url, login_url
-        self._gateway, self._frontend = gateway, frontend
+        self._gateway, self._frontends = gateway, frontends
         self._sessions: TTLCache[str, Session] = TTLCache(maxsize=10_000, ttl=SESSION_SECONDS)
         self._logins: TTLCache[str, Login] = TTLCache(maxsize=10_000, ttl=LOGIN_SECONDS)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -166,8 +167,8 @@ class AppEdge:
 
     async def forward(self, request: web.Request, session: Session) -> web.StreamResponse | None:
         """Hand a request on, with who sends it; None where there is nothing behind."""
-        proxy = self._gateway if request.path.startswith("/gateway/") else self._frontend
-        if proxy is None:
+        targets = [self._gateway] if request.path.startswith("/gateway/") else self._frontends
+        if not targets:
             return None
         # Whoever sends these headers from outside pretends to be the load balancer.
         forged = {name.lower() for name in request.headers if name.lower().replace("_", "-").startswith("x-amzn-oidc-")}
@@ -175,7 +176,8 @@ class AppEdge:
         headers["x-amzn-oidc-accesstoken"] = session.access
         headers["x-amzn-oidc-identity"] = session.subject
         headers["x-amzn-oidc-data"] = self._user_claims(session)
-        return await proxy.forward(request, headers)
+        # As a load balancer without stickiness: any target, whichever answered before.
+        return await secrets.choice(targets).forward(request, headers)
 
     def _user_claims(self, session: Session) -> str:
         expires = int(time.time()) + 120

@@ -87,7 +87,7 @@ async def serve(settings: EdgeSettings) -> None:
             app_url=urls["app_port"],
             login_url=urls["login_port"],
             gateway=Proxy(session, settings.gateway_url),
-            frontend=Proxy(session, settings.frontend_url) if settings.frontend_url else None,
+            frontends=[Proxy(session, url) for url in settings.frontend_urls],
         )
         logout_url = f"{urls['login_port']}/logout?client_id={ALB_CLIENT}&logout_uri={urls['app_port']}"
         apps = {

@@ -1,5 +1,6 @@
 """What a load balancer does with a request: hands it on as it comes, piece by piece, and the answer likewise."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -61,6 +62,8 @@ class Proxy:
         if not request.raw_path.startswith("/"):
             return web.Response(status=400, text="400 Bad Request\n")
         _add_forwarding(headers, request)
+        if request.headers.get("upgrade", "").lower() == "websocket":
+            return await self._web_socket(request, headers)
         body = request.content if request.body_exists else None
         try:
             async with self._session.request(
@@ -76,6 +79,40 @@ class Proxy:
             return web.Response(status=502, text="502 Bad Gateway: the service behind does not answer\n")
         except TimeoutError:
             return web.Response(status=504, text="504 Gateway Timeout\n")
+
+    async def _web_socket(self, request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse:
+        """Join two WebSockets, until one of them ends."""
+        # The handshake's own headers are made anew for each side.
+        own = {name: value for name, value in headers.items() if not name.lower().startswith("sec-websocket-")}
+        protocols = [name.strip() for name in request.headers.get("sec-websocket-protocol", "").split(",") if name]
+        url = URL(f"{self._target}{request.raw_path}", encoded=True)
+        try:
+            behind = await self._session.ws_connect(url, headers=own, protocols=protocols, max_msg_size=0)
+        except aiohttp.WSServerHandshakeError as error:
+            return web.Response(status=error.status, text=f"{error.status}\n")
+        except aiohttp.ClientError:
+            return web.Response(status=502, text="502 Bad Gateway: the service behind does not answer\n")
+        async with behind:
+            before = web.WebSocketResponse(protocols=[behind.protocol] if behind.protocol else (), max_msg_size=0)
+            await before.prepare(request)
+            pumps = [asyncio.create_task(_pump(before, behind)), asyncio.create_task(_pump(behind, before))]
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            await before.close()
+        return before
+
+
+WebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def _pump(source: WebSocket, target: WebSocket) -> None:
+    async for message in source:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            await target.send_str(message.data)
+        elif message.type is aiohttp.WSMsgType.BINARY:
+            await target.send_bytes(message.data)
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

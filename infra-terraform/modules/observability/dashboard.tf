@@ -1,0 +1,43 @@
+locals {
+  widgets = {
+    "Requests, and those that failed" = [
+      ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.public_alb_arn_suffix, { stat = "Sum" }],
+      ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", var.public_alb_arn_suffix, { stat = "Sum" }],
+      ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", var.public_alb_arn_suffix, { stat = "Sum" }],
+    ]
+    "How long 19 of 20 requests take at most" = [
+      for group, dimensions in local.public_groups :
+      ["AWS/ApplicationELB", "TargetResponseTime", "TargetGroup", dimensions.TargetGroup, "LoadBalancer", dimensions.LoadBalancer, { stat = "p95", label = group }]
+    ]
+    "From on-premises" = [
+      ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.internal_alb_arn_suffix, { stat = "Sum" }],
+      ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", var.internal_alb_arn_suffix, { stat = "Sum" }],
+    ]
+    "Jobs that wait" = [
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queue_name, { stat = "Maximum" }],
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", var.queue_name, { stat = "Maximum", yAxis = "right" }],
+    ]
+    "Jobs put aside" = [
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue_name, { stat = "Maximum" }],
+    ]
+    "Processor and memory of the cluster" = [
+      ["ContainerInsights", "node_cpu_utilization", "ClusterName", var.cluster_name, { stat = "Average" }],
+      ["ContainerInsights", "node_memory_utilization", "ClusterName", var.cluster_name, { stat = "Average" }],
+    ]
+  }
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = "${var.environment}-file-processing"
+
+  dashboard_body = jsonencode({
+    widgets = [for index, title in keys(local.widgets) : {
+      type       = "metric"
+      x          = index % 2 * 12
+      y          = floor(index / 2) * 6
+      width      = 12
+      height     = 6
+      properties = { title = title, region = var.region, period = 300, view = "timeSeries", metrics = local.widgets[title] }
+    }]
+  })
+}

@@ -32,7 +32,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 resource "aws_s3_bucket_ownership_controls" "this" {
   for_each = aws_s3_bucket.this
 
-  bucket = each.value.id
+  bucket = each.value.bucket
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -42,7 +42,7 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   for_each = aws_s3_bucket.this
 
-  bucket = each.value.id
+  bucket = each.value.bucket
 
   rule {
     # The load balancers' access logs can be written with SSE-S3 only.
@@ -55,7 +55,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 resource "aws_s3_bucket_versioning" "this" {
   for_each = aws_s3_bucket.this
 
-  bucket = each.value.id
+  bucket = each.value.bucket
 
   versioning_configuration {
     status = "Enabled"
@@ -65,14 +65,14 @@ resource "aws_s3_bucket_versioning" "this" {
 resource "aws_s3_bucket_logging" "this" {
   for_each = { for bucket, value in aws_s3_bucket.this : bucket => value if bucket != "logs" }
 
-  bucket        = each.value.id
-  target_bucket = aws_s3_bucket.this["logs"].id
+  bucket        = each.value.bucket
+  target_bucket = aws_s3_bucket.this["logs"].bucket
   target_prefix = "s3/${each.key}/"
 }
 
 # The browser puts the parts of large files straight to presigned URLs, and reads each part's ETag.
 resource "aws_s3_bucket_cors_configuration" "files" {
-  bucket = aws_s3_bucket.this["files"].id
+  bucket = aws_s3_bucket.this["files"].bucket
 
   cors_rule {
     allowed_origins = [var.app_origin]

@@ -3,10 +3,10 @@ locals {
 
   # A target group belongs to one load balancer, so the gateway has two.
   target_groups = {
-    frontend              = { port = 7860, health = "/readyz", load_balancer = "public", sticky = true }
-    agentgateway          = { port = 8080, health = "/readyz", load_balancer = "public", sticky = false }
-    agentgateway-internal = { port = 8080, health = "/readyz", load_balancer = "internal", sticky = false }
-    argocd                = { port = 8080, health = "/healthz", load_balancer = "internal", sticky = false }
+    frontend              = { port = 7860, health = "/readyz", load_balancer = "public" }
+    agentgateway          = { port = 8080, health = "/readyz", load_balancer = "public" }
+    agentgateway-internal = { port = 8080, health = "/readyz", load_balancer = "internal" }
+    argocd                = { port = 8080, health = "/healthz", load_balancer = "internal" }
   }
 
   load_balancers = {
@@ -28,7 +28,7 @@ resource "aws_lb" "this" {
   drop_invalid_header_fields = true
   desync_mitigation_mode     = "strictest"
   enable_deletion_protection = var.deletion_protection
-  idle_timeout               = 120 # progress is told every 15 s; a download may wait longer for a slow client
+  idle_timeout               = 300 # a chat's answer is one response that lasts as long as the work
 
   access_logs {
     enabled = true
@@ -46,7 +46,7 @@ resource "aws_lb_target_group" "this" {
   protocol                      = "HTTP"
   port                          = each.value.port
   deregistration_delay          = 60
-  load_balancing_algorithm_type = each.value.sticky ? "round_robin" : "least_outstanding_requests"
+  load_balancing_algorithm_type = "least_outstanding_requests"
 
   health_check {
     path                = each.value.health
@@ -55,13 +55,6 @@ resource "aws_lb_target_group" "this" {
     timeout             = 5
     healthy_threshold   = 2
     unhealthy_threshold = 3
-  }
-
-  # Langflow keeps a running flow's events in the process that runs it.
-  stickiness {
-    enabled         = each.value.sticky
-    type            = "lb_cookie"
-    cookie_duration = 43200
   }
 
   lifecycle {

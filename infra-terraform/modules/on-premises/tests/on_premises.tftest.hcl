@@ -61,9 +61,18 @@ run "wrong_values_are_refused" {
     internal_subnet_ids = { ap-southeast-1a = "subnet-0a" }
     cidrs               = ["0.0.0.0/0"]
     vpn                 = { customer_gateway_ip = "vpn.example.com", bgp_asn = 64512 }
-    direct_connect      = { amazon_asn = 64512 }
     forwarded_domains   = { "corp.example.com" = [] }
   }
 
-  expect_failures = [var.environment, var.internal_subnet_ids, var.cidrs, var.vpn, var.direct_connect, var.forwarded_domains]
+  expect_failures = [var.environment, var.internal_subnet_ids, var.cidrs, var.vpn, var.forwarded_domains]
+}
+
+run "a_bgp_number_is_used_once" {
+  command = plan
+
+  variables {
+    direct_connect = { amazon_asn = 64512 }
+  }
+
+  expect_failures = [var.direct_connect]
 }

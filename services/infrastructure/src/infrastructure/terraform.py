@@ -31,9 +31,14 @@ provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true
-  skip_region_validation      = true
-  s3_use_path_style           = true
-  max_retries                 = 1
+  allowed_account_ids         = null
+}
+"""
+AGAINST_STAND_IN: Final = """
+provider "aws" {
+  skip_metadata_api_check = true
+  s3_use_path_style       = true
+  max_retries             = 1
 }
 """
 LOCAL_STATE: Final = 'terraform {\n  backend "local" {}\n}\n'
@@ -106,6 +111,7 @@ class Workspace:
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
         }
+        self._provider = AGAINST_STAND_IN if endpoint else WITHOUT_ACCOUNT
         if endpoint:
             self.environment["AWS_ENDPOINT_URL"] = endpoint
 
@@ -124,9 +130,9 @@ class Workspace:
         return done
 
     def detach(self, root: str) -> None:
-        """Let a root plan without an account and keep its state beside it, by override files; everything else stays."""
+        """Let a root need no account and keep its state beside it, by override files; everything else stays."""
         folder = self.path(root)
-        (folder / "account_override.tf").write_text(WITHOUT_ACCOUNT)
+        (folder / "account_override.tf").write_text(self._provider)
         (folder / "state_override.tf").write_text(LOCAL_STATE)
 
     def init(self, root: str) -> None:

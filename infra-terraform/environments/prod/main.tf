@@ -1,0 +1,32 @@
+# Three of everything, so that a zone may be lost; joined to on-premises.
+module "platform" {
+  source = "../../modules/platform"
+
+  environment = "prod"
+  account     = var.account
+  region      = "ap-southeast-1"
+  departments = ["finance", "hr", "legal"]
+
+  zones               = ["ap-southeast-1a", "ap-southeast-1b", "ap-southeast-1c"]
+  node_zones          = ["ap-southeast-1a", "ap-southeast-1b", "ap-southeast-1c"]
+  interface_endpoints = ["ecr.api", "ecr.dkr", "eks-auth", "kms", "logs", "secretsmanager", "sqs", "sts"]
+
+  kubernetes_version = "1.35"
+  node_group = {
+    instance_types = ["m5.2xlarge", "m5a.2xlarge", "m6i.2xlarge", "m6a.2xlarge"]
+    desired        = 2
+    disk_gb        = 100
+  }
+
+  on_premises = {
+    cidrs          = ["192.168.0.0/16"]
+    direct_connect = {}
+    role_groups = {
+      prod-on-premises-finance = ["finance"]
+    }
+  }
+
+  database           = {}
+  log_retention_days = 90
+  monthly_limit_usd  = 2470
+}

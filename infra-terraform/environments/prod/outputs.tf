@@ -1,0 +1,4 @@
+output "platform" {
+  description = "What the bootstrap, and people, ask for."
+  value       = module.platform
+}

@@ -250,11 +250,11 @@ def pod_template(version: str, **container: Any) -> Object:
 
 
 @contextmanager
-def world(folder: Path, **options: Any) -> Iterator[World]:
-    """Everything but an operator."""
+def world(folder: Path, *, controllers: bool = True, **options: Any) -> Iterator[World]:
+    """Everything but an operator; without controllers no pod is ever made."""
     folder.mkdir(parents=True, exist_ok=True)
     associations = PodIdentityAssociations(_nothing_else)
-    with ControlPlane(folder / "plane", controllers=True, **options) as plane, serving(associations, 0) as eks:
+    with ControlPlane(folder / "plane", controllers=controllers, **options) as plane, serving(associations, 0) as eks:
         prepare(plane)
         plane.kubectl.apply(*(node(f"node-{zone}", zone) for zone in ("a", "b", "c")))
         kubeconfig = user_kubeconfig(plane, folder / "operator.kubeconfig", "department-operator")

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 
 import aiohttp
 import kopf
@@ -35,23 +36,24 @@ async def run(settings: Settings) -> None:
     async with connect() as connection, aiohttp.ClientSession() as session:
         operator = Operator(settings, Kubernetes(connection, settings.namespace), identity, session)
         async with health_server(operator, settings):
+            # Until Kopf takes the signal over there is nothing to end in order.
+            current = asyncio.current_task()
+            assert current is not None  # noqa: S101 - this is a coroutine, which a task runs
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
             await _start(operator)
-            work = asyncio.create_task(operator.run())
-            watches = asyncio.create_task(
-                kopf.operator(
+            # Before Kopf, which takes whatever is begun after it for its own, and waits for that in the end.
+            work = operator.work()
+            try:
+                await kopf.operator(
                     registry=handlers.registry(operator, connection),
                     settings=handlers.settings(),
                     namespaces=[settings.namespace],
                     standalone=True,
                 )
-            )
-            # Either of them lasts until the process is told to stop; the end of one is the end of both.
-            done, others = await asyncio.wait({work, watches}, return_when=asyncio.FIRST_COMPLETED)
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            for task in done:
-                task.result()
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.gather(*work, return_exceptions=True)
 
 
 async def _start(operator: Operator) -> None:
@@ -71,9 +73,7 @@ def main() -> None:
     """Run until told to stop."""
     settings = load_settings(Settings)
     configure_logging("department-operator", settings)
-    # Until Kopf takes the signals over there is nothing to end in order.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with metrics_server(settings):
+    with metrics_server(settings), suppress(asyncio.CancelledError, KeyboardInterrupt):
         try:
             asyncio.run(run(settings))
         except NoCluster as error:

@@ -81,9 +81,9 @@ class Operator:
         self.started = True
         self._queue.add(SWEEP)
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        await asyncio.gather(self._queue.run(), self._inquiries.run())
+    def work(self) -> list[asyncio.Task[None]]:
+        """The tasks that work until they are cancelled."""
+        return [*self._queue.start(), *self._inquiries.start()]
 
     def department(self, change: str | None, document: Document) -> None:
         """A Department was found, made, changed or deleted."""

@@ -44,15 +44,9 @@ class WorkQueue:
         self._failures.pop(name, None)
         self._put(name)
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._workers):
-                    group.create_task(self._run_worker())
-        finally:
-            for timer in self._timers.values():
-                timer.cancel()
+    def start(self) -> list[asyncio.Task[None]]:
+        """The tasks that work until they are cancelled."""
+        return [asyncio.create_task(self._run_worker(), name=self._name) for _ in range(self._workers)]
 
     def _put(self, name: str) -> None:
         if (timer := self._timers.pop(name, None)) is not None:

@@ -20,6 +20,9 @@ MODULE = "github.com/argoproj/argo-cd/v3"
 NAMESPACE = "argocd"
 # What the others need of the install; the rest of it are pods, and what pods need.
 KINDS = ("CustomResourceDefinition", "Namespace", "ConfigMap", "Secret")
+# Where each repo-server listens for questions of Git, whatever it is told. Ours has no secrets to answer with, so that
+# whoever stops one may remove it.
+ASK_PASS = Path("/tmp/reposerver-ask-pass.sock")  # noqa: S108
 GIT_VERIFY = "git-verify-wrapper.sh"
 KUSTOMIZATION = """\
 apiVersion: kustomize.config.k8s.io/v1beta1

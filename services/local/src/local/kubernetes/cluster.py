@@ -59,11 +59,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         """Start, and wait until the root Application is applied."""
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
+        self.start()
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
@@ -115,10 +111,17 @@ class Cluster:
         """Start everything, and wait until each part is ready and the root Application is applied.
 
         Raises:
-            ControlPlaneError: A part did not get ready; the message has the end of its log.
+            ControlPlaneError: One is up already, or a part did not get ready; the message has the end of its log.
             ToolError: A program could not be built.
         """
         self._check()
+        try:
+            self._start(progress)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, progress: Progress) -> None:
         for name in TOOLS:
             tool(name)
         progress("starting the control plane")
@@ -274,7 +277,9 @@ class Cluster:
 
     def stop(self) -> int:
         """Stop whatever runs of it, and remove its folder; returns how many processes there were."""
-        return self.control_plane.stop()
+        stopped = self.control_plane.stop()
+        argocd.ASK_PASS.unlink(missing_ok=True)
+        return stopped
 
 
 def _is_ready(program: Program) -> bool:

@@ -56,12 +56,8 @@ def up(
                 spinner.update("Waiting until Argo CD has synced what is in Git …")
                 cluster.wait_until_synced(on_progress)
     except (ControlPlaneError, KubectlError, ToolError) as error:
-        cluster.stop()
         errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    except BaseException:
-        cluster.stop()
-        raise
     introduce(cluster)
 
 

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,8 +36,6 @@ PROGRAMS = {
     "kwokControllerBinary": "kwok",
     "metricsServerBinary": "metrics-server",
 }
-# As much of a name as the kernel keeps.
-PROCESS_NAMES = {program[:15] for program in PROGRAMS.values()}
 PORTS = (
     "etcdPort",
     "etcdPeerPort",
@@ -199,10 +197,11 @@ class ControlPlane:
 
     def stop(self) -> int:
         """Stop whatever runs of it, and remove its folder; returns how many processes there were."""
-        # Nothing that they could save would be read again, and the API server takes its time to end in order.
-        killed = [process for process in self._supervisor.members() if process.name() in PROCESS_NAMES]
+        # Nothing that they could save would be read again, and some take their time to end in order.
+        killed = self._supervisor.members()
         for process in killed:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(killed, timeout=10)
         count = len(killed) + self._supervisor.stop()
         for child in self._children:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -201,3 +202,16 @@ def with_part(part: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> 
                 new.writestr(name, old.read(name))
         new.writestr(part, content, method)
     return buffer.getvalue()
+
+
+def test_a_small_file_that_takes_long_is_given_up_where_somebody_waits() -> None:
+    rows = with_sheet(lambda text: text.replace("</sheetData>", "<row/>" * 60_000 + "</sheetData>"))
+    texts = repacked(GOOD, {TEXTS: lambda text: text.replace("</sst>", "<si/>" * 60_000 + "</sst>")})
+    limits = replace(DEFAULT_LIMITS, unpacked_seconds=0.03)
+    for data in (rows, texts):
+        assert len(data) < 10_000
+        started = time.thread_time()
+        error = refusal(data, "x.xlsx", given=MAPPING, limits=limits)
+        assert (error.slug, "to be looked at" in error.detail) == ("file-too-large", True)
+        assert time.thread_time() - started < 0.5
+        assert enrich_or_refuse(data, "x.xlsx", MAPPING) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -46,13 +47,17 @@ class _Bounded(io.BufferedReader):
 
 
 class Archive:
-    """An Office file's parts by name. Every method raises ``InputError`` for damage, encryption or too much content."""
+    """An Office file's parts by name. Every method raises ``InputError`` for damage, encryption or too much content.
+
+    All of them are for one thread, whose time is counted.
+    """
 
     def __init__(self, source: Source, limits: Limits, kind: str) -> None:
         """``kind`` is what the file is called in errors."""
         self._limits = limits
         self._kind = kind
         self._unpacked: dict[str, int] = {}
+        self._until = time.thread_time() + limits.unpacked_seconds
         file = SourceFile(source)
         if file.read(len(_OLE)) == _OLE:
             raise self._encrypted()
@@ -87,6 +92,8 @@ class Archive:
                 self._unpacked[name] = max(seen, self._unpacked.get(name, 0))
                 if sum(self._unpacked.values()) > self._limits.unpacked:
                     raise self._too_large()
+                if time.thread_time() > self._until:
+                    raise self._too_slow()
                 yield chunk
 
     def read(self, name: str) -> bytes:
@@ -132,4 +139,13 @@ class Archive:
             "The file is too large",
             f"The {self._kind} file holds more than {limit} MB once it is unpacked.",
             expected=f"at most {limit} MB unpacked; larger tables can be sent as CSV or Parquet",
+        )
+
+    def _too_slow(self) -> InputError:
+        seconds = self._limits.unpacked_seconds
+        return InputError(
+            "file-too-large",
+            "The file is too large",
+            f"The {self._kind} file takes more than {seconds:g} s to be looked at.",
+            expected="a file with fewer cells or texts; larger tables can be sent as CSV or Parquet",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -177,10 +178,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what one file may cost; sizes in bytes."""
+    """Bounds on what one file may cost; sizes in bytes, times in seconds of processor time."""
 
     record: int = 8 << 20
     unpacked: int = 200 << 20
+    unpacked_seconds: float = math.inf
     document_text: int = 32 << 20
     pages: int = 2000
     pdf_memory: int = 512 << 20

@@ -130,7 +130,7 @@ def test_an_upload_that_the_storage_refuses_leaves_nothing(stack: Stack, client:
     for fault in (
         Fault(calls("s3", "UploadPart"), skip=1, status=500),
         Fault(calls("s3", "CompleteMultipartUpload"), status=500),
-        Fault(calls("dynamodb", "PutItem"), status=500, code="InternalServerError"),
+        Fault(calls("dynamodb", "TransactWriteItems"), status=500, code="InternalServerError"),
     ):
         platform.proxy.add(fault)
         answer = client.call("POST", "/api/files?name=x.csv", vendors_csv(60_000))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from application.errors import Conflict
 from application.records import File, Job, Upload, file_key, upload_key
 from application.table import Table
+from application.usage import Usage, stored_key, stored_pointer
 
 _DELETE_TRIES = 5
 
@@ -20,18 +23,30 @@ class FileStore:
         """Nothing is asked yet."""
         self._table = table
 
-    def add(self, file: File) -> None:
-        """Keep a file whose object is there."""
-        self._table.put(_item(file))
+    def add(self, file: File, usage: Usage) -> None:
+        """Keep a file whose object is there.
+
+        Raises:
+            StorageFull: It does not fit into what its owner may keep.
+        """
+        self._keep(file, usage)
 
     def get(self, file: str, owner: str) -> File | None:
         """The owner's file; None once it is expired or being deleted."""
         found = self._get(file, owner)
         return None if found is None or found.deleting else found
 
-    def add_upload(self, upload: Upload) -> None:
-        """Keep an upload that has begun."""
-        self._table.put(_item(upload))
+    def add_upload(self, upload: Upload, usage: Usage) -> None:
+        """Keep an upload that has begun.
+
+        Raises:
+            StorageFull: It does not fit into what its owner may keep.
+        """
+        self._keep(upload, usage)
+
+    def _keep(self, record: File | Upload, usage: Usage) -> None:
+        writes = [self._table.write_put(_item(record), is_new=False), *usage.of_stored(record)]
+        usage.keep(record.owner, record.size, partial(self._table.transact, writes))
 
     def get_upload(self, upload: str, owner: str) -> Upload | None:
         """The owner's upload."""
@@ -45,7 +60,14 @@ class FileStore:
         Raises:
             Conflict: The upload was finished or aborted meanwhile.
         """
-        self._table.transact([self._table.write_delete(upload.key), self._table.write_put(_item(file), is_new=True)])
+        table = self._table
+        table.transact(
+            [
+                table.write_delete(upload.key),
+                table.write_put(_item(file), is_new=True),
+                table.write_put(stored_pointer(file), is_new=False),
+            ]
+        )
 
     def remove_upload(self, upload: Upload) -> None:
         """Forget the upload.
@@ -54,6 +76,7 @@ class FileStore:
             Conflict: It was finished or aborted meanwhile.
         """
         self._table.transact([self._table.write_delete(upload.key)])
+        self._table.delete(stored_key(upload))
 
     def begin_delete(self, file: str, owner: str) -> tuple[File, list[Job]] | None:
         """Mark the file as going, so that no job can start on it; it and all its jobs. None if there is no such file.
@@ -82,6 +105,7 @@ class FileStore:
             self._table.delete((f"OWNER#{job.owner}", f"JOB#{job.created_at}#{job.id}"))
             self._table.delete(job.key)
             self._table.delete((file.key[0], f"JOB#{job.id}"))
+        self._table.delete(stored_key(file))
         self._table.delete(file.key)
 
     def _get(self, file: str, owner: str) -> File | None:

@@ -20,6 +20,7 @@ from application.engine import Report
 from application.errors import Conflict, Fenced
 from application.records import File, Job, JobProgress, JobResult, iso, job_key, new_id
 from application.table import Table, Value
+from application.usage import Usage
 
 ACTIVE_PARTITION = "ACTIVE"
 IDEMPOTENCY_SECONDS = 7 * 24 * 3600
@@ -58,18 +59,23 @@ class JobStore:
             raise KeyTaken
         return job
 
-    def submit(self, job: Job, file: File, key: str | None, request_hash: str) -> None:
+    def submit(self, job: Job, file: File, key: str | None, request_hash: str, usage: Usage) -> None:
         """Keep a new job.
 
         Raises:
-            Conflict: The file is gone, or another request with the same idempotency key was quicker.
+            Conflict: The file is gone, another request with the same idempotency key was quicker, or another job or
+                file took the owner's last room.
         """
         table = self._table
         writes = [
             table.write_put({**_keys(job), **_activity(job.heartbeat), **job.attributes()}, is_new=True),
-            table.write_put(_pointer(job, f"OWNER#{job.owner}", f"JOB#{job.created_at}#{job.id}"), is_new=True),
+            table.write_put(
+                {**_pointer(job, f"OWNER#{job.owner}", f"JOB#{job.created_at}#{job.id}"), "size": job.file_size},
+                is_new=True,
+            ),
             table.write_put(_pointer(job, file.key[0], f"JOB#{job.id}"), is_new=True),
             self._count_on_file(file),
+            *usage.of_new_job(job),
         ]
         if key is not None:
             writes.append(self._keep_key(job, key, request_hash))
@@ -229,11 +235,11 @@ class JobStore:
             {"queued": "queued", "running": "running"},
         )
 
-    def retry(self, job: Job, file: File, caller: str, caller_until: int) -> None:
+    def retry(self, job: Job, file: File, caller: str, caller_until: int, usage: Usage) -> None:
         """Queue a finished job again, for the caller as they are now.
 
         Raises:
-            Conflict: The job is not what it was, or the file is gone.
+            Conflict: The job is not what it was, the file is gone, or another job took the owner's last room.
         """
         progress = JobProgress(total_bytes=job.file_size)
         changes: dict[str, Value | None] = {
@@ -243,7 +249,13 @@ class JobStore:
             **job.model_copy(update={"progress": progress}).attributes("progress"),
         }  # fmt: skip
         condition, values = "#status = :status AND #fence = :fence", {"status": job.status, "fence": job.fence}
-        self._table.transact([self._table.write_update(job.key, changes, condition, values), self._count_on_file(file)])
+        self._table.transact(
+            [
+                self._table.write_update(job.key, changes, condition, values),
+                self._count_on_file(file),
+                *usage.of_retried_job(job),
+            ]
+        )
 
     def silent(self, before_ms: int) -> Iterator[Job]:
         """Jobs that are not finished and whose last sign of life is older."""

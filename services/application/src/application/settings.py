@@ -34,6 +34,14 @@ class ApiSettings(ApplicationSettings):
     upload_window_bytes: int = Field(
         default=65536, gt=0, description="Least bytes of an upload in UPLOAD_WINDOW_SECONDS; slower ones are ended."
     )
+    max_active_jobs: int = Field(
+        default=50, ge=1, description="Jobs of one subject that may be queued or running at the same time."
+    )
+    max_stored_bytes: int = Field(
+        default=200 * GIBIBYTE,
+        gt=0,
+        description="Bytes that one subject may keep: files, and of each job as many as its file has.",
+    )
     upload_url_seconds: int = Field(default=21600, gt=0, description="Life of the URLs of a presigned upload.")
     retention_days: float = Field(default=7, gt=0, description="Days until files, jobs and results are gone.")
     department_seconds: float = Field(

@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -52,6 +53,7 @@ class FaultProxy:
         self.upstream = upstream
         self.faults: list[Fault] = []
         self.url = ""
+        self._dynamodb = asyncio.Lock()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -103,9 +105,14 @@ class FaultProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
         # The path must go on exactly as it was signed.
         url = URL(f"{self.upstream}{request.raw_path}", encoded=True)
-        async with self._session.request(
-            request.method, url, data=io.BytesIO(call.body), headers=headers, allow_redirects=False
-        ) as answer:
+        # One at a time of DynamoDB's, so that a transaction is isolated, as on AWS and not in moto.
+        turn = self._dynamodb if call.service == "dynamodb" else nullcontext()
+        async with (
+            turn,
+            self._session.request(
+                request.method, url, data=io.BytesIO(call.body), headers=headers, allow_redirects=False
+            ) as answer,
+        ):
             content = await answer.read()
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
             if request.method == "HEAD":

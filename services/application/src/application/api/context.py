@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from application.access import Access
 from application.api import problems
 from application.department_client import DepartmentClient
+from application.engine import Limits
 from application.file_store import FileStore
 from application.job_store import JobStore
 from application.lookup import DepartmentLookup
@@ -25,6 +27,7 @@ from application.objects import Objects
 from application.queue import JobQueue
 from application.records import File, Job
 from application.settings import ApiSettings
+from application.usage import Usage
 from common.caller import Caller
 
 Parameters = ParamSpec("Parameters")
@@ -34,13 +37,17 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _CALL_SECONDS = 5.0
 OUTAGE_SECONDS = 5.0
 _MOST_OUTAGES = 1000
+_THREADS_OF_ONE_CALLER = 3
+API_LIMITS = Limits(unpacked_seconds=20)
+"""An Office file of few bytes may hold so much that a worker takes minutes; a request does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """Stores, and the two pools of threads: ``calls`` wait for others, ``work`` computes.
 
-    ``outages`` are the departments that did not answer a moment ago, and what was said of them.
+    ``shares`` are callers' parts of ``work``; ``outages`` are the departments that did not answer a moment ago, with
+    what was said of them.
     """
 
     settings: ApiSettings
@@ -48,11 +55,13 @@ class Context:
     jobs: JobStore
     objects: Objects
     queue: JobQueue
+    usage: Usage
     access: Access
     departments: DepartmentClient
     loop: asyncio.AbstractEventLoop
     calls: CapacityLimiter
     work: CapacityLimiter
+    shares: WeakValueDictionary[str, CapacityLimiter] = field(default_factory=WeakValueDictionary)
     outages: TTLCache[str, str] = field(default_factory=lambda: TTLCache(_MOST_OUTAGES, OUTAGE_SECONDS))
 
     async def call(
@@ -62,10 +71,19 @@ class Context:
         return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.calls)
 
     async def compute(
-        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+        self,
+        caller: Caller,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Run the engine in a thread; a few at a time, so that requests that only wait do not wait for these."""
-        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.work)
+        """Run the engine in a thread; a few at a time, so that requests that only wait do not wait for these.
+
+        One caller has a part of the threads at most, so that nobody waits for another's large files.
+        """
+        share = self.shares.setdefault(caller.subject, CapacityLimiter(_THREADS_OF_ONE_CALLER))
+        async with share:
+            return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.work)
 
     def lookup(
         self, caller: Caller, departments: Sequence[str], needed: Sequence[str] = (), *, seconds: float | None = None

@@ -28,6 +28,7 @@ from application.objects import MEBIBYTE, upload_object
 from application.records import File, iso, new_id
 from application.settings import ApiSettings
 from application.sink import ObjectSink
+from application.usage import StorageFull
 from common.problem import Problem
 
 log = structlog.get_logger()
@@ -45,8 +46,9 @@ async def take_in(request: Request, caller: CallerDep, context: ContextDep) -> R
     try:
         if announced.isdigit() and int(announced) > settings.max_file_bytes + HEAD_BYTES:
             raise TooLarge
+        await context.call(context.usage.check, caller.subject, size=int(announced) if announced.isdigit() else 0)
         file = await _received(request, body, caller.subject, context)
-    except (Problem, InputError, TooLarge, TooSlow) as error:
+    except (Problem, InputError, StorageFull, TooLarge, TooSlow) as error:
         raise await _refusal(error, body, settings.max_file_bytes) from error
     except ClientDisconnect:
         return Response(status_code=499)
@@ -61,6 +63,8 @@ async def _refusal(error: Exception, body: Body, limit: int) -> Problem:
             return problems.too_large(limit)
         case TooSlow():
             return problems.too_slow()
+        case StorageFull():
+            problem = problems.storage_full(error)
         case InputError():
             problem = problems.of_input(error)
         case Problem():
@@ -105,7 +109,7 @@ async def _kept(content: AsyncIterator[bytes], name_of: Callable[[], str], owner
         await _write(content, head, sink, context)
         await context.call(sink.complete)
         kept = new_file(file, owner, name, sink.size, file_format, context.settings)
-        await context.call(context.files.add, kept)
+        await context.call(context.files.add, kept, context.usage)
     except BaseException:
         with CancelScope(shield=True):
             await context.call(_undo, context, sink, key)

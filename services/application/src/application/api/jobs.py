@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from application import metrics
 from application.api import problems
 from application.api.authentication import CallerDep
-from application.api.context import Context, ContextDep
+from application.api.context import API_LIMITS, Context, ContextDep
 from application.api.documents import job_document, preview_document
 from application.api.submission import Wish, lookup_for, source_of, submit, tell_workers
 from application.engine import preview
@@ -42,7 +42,7 @@ class PreviewWish(Wish):
 async def show_preview(wish: PreviewWish, caller: CallerDep, context: ContextDep) -> Response:
     """The first rows of a file, enriched at once, with why each column was taken for a key."""
     file = await context.file(wish.file, caller)
-    return JSONResponse(await context.compute(_preview, context, file, wish, caller))
+    return JSONResponse(await context.compute(caller, _preview, context, file, wish, caller))
 
 
 def _preview(context: Context, file: File, wish: PreviewWish, caller: Caller) -> dict[str, Any]:
@@ -56,6 +56,7 @@ def _preview(context: Context, file: File, wish: PreviewWish, caller: Caller) ->
             given=wish.mapping,
             columns=wish.columns,
             rows=wish.rows,
+            limits=API_LIMITS,
         )
     finally:
         source.close()
@@ -67,7 +68,7 @@ async def start(
     wish: Wish, caller: CallerDep, context: ContextDep, idempotency_key: Annotated[str | None, Header()] = None
 ) -> Response:
     """Start a job on a file; with the same `Idempotency-Key` and body again, the same job is answered."""
-    job = await context.compute(submit, context, wish, caller, idempotency_key)
+    job = await context.compute(caller, submit, context, wish, caller, idempotency_key)
     return _accepted(job, caller, context)
 
 
@@ -151,8 +152,9 @@ def _retry(context: Context, job: Job, caller: Caller) -> Job:
         if job.is_active:
             reason = f"it is {job.status}"
         raise Problem(409, "job-not-retryable", "The job cannot be retried", f"The job cannot be retried: {reason}.")
+    context.usage.check(caller.subject, jobs=1)
     try:
-        context.jobs.retry(job, file, caller.to_header(), int(time.time()) + CALLER_SECONDS)
+        context.jobs.retry(job, file, caller.to_header(), int(time.time()) + CALLER_SECONDS, context.usage)
     except Conflict as error:
         detail = "The job or its file changed meanwhile. Look at the job again."
         raise Problem(409, "job-not-retryable", "The job cannot be retried", detail) from error

@@ -26,6 +26,7 @@ from application.queue import JobQueue
 from application.readiness import Readiness
 from application.settings import ApiSettings
 from application.table import Table
+from application.usage import Usage
 from common.department_source import follow_departments
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenSource, ServiceTokenVerifier
@@ -80,6 +81,12 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
                 jobs=JobStore(table),
                 objects=objects,
                 queue=queue,
+                usage=Usage(
+                    table,
+                    max_jobs=settings.max_active_jobs,
+                    max_bytes=settings.max_stored_bytes,
+                    retention_days=settings.retention_days,
+                ),
                 access=Access(directory),
                 departments=DepartmentClient(directory, ServiceTokenSource(settings, session), session),
                 loop=asyncio.get_running_loop(),

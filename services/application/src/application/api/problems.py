@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from application.aws import AwsError, is_transient
 from application.engine import DepartmentUnavailable, InputError
 from application.errors import DepartmentRefused, ObjectGone, TooLarge, TooSlow
+from application.usage import StorageFull, TooManyJobs
 from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
 
 log = structlog.get_logger()
@@ -84,6 +86,21 @@ def too_large(limit: int) -> Problem:
     )
 
 
+def too_many_jobs(error: TooManyJobs) -> Problem:
+    """One more job than a caller may have under way."""
+    detail = f"You have {error.limit} jobs that are queued or running, which is the most. Wait for one, or cancel it."
+    return Problem(429, "too-many-jobs", "Too many jobs at the same time", detail, {"retry-after": "10"})
+
+
+def storage_full(error: StorageFull) -> Problem:
+    """More bytes than a caller may keep."""
+    detail = (
+        f"You keep {error.used} of at most {error.limit} bytes (files, and results as much as their files), and this "
+        f"needs {error.needed} more. Delete files that are done with; they also expire by themselves."
+    )
+    return Problem(413, "storage-full", "Your storage is full", detail, expected=f"at most {error.limit} bytes in all")
+
+
 def invalid_json() -> Problem:
     """A body that cannot be parsed."""
     return Problem(422, "invalid-request", "The request is not valid", "The body is not JSON (RFC 8259).")
@@ -122,6 +139,8 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
     answer(DepartmentUnavailable, of_department)
     answer(ObjectGone, lambda _: file_gone())
     answer(TooLarge, lambda _: too_large(max_body_bytes))
+    answer(TooManyJobs, lambda error: too_many_jobs(cast("TooManyJobs", error)))
+    answer(StorageFull, lambda error: storage_full(cast("StorageFull", error)))
     answer(TooSlow, lambda _: too_slow())
     for kind in AwsError:
         app.add_exception_handler(kind, _on_aws_error)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from application import metrics
 from application.api import problems
-from application.api.context import Context
+from application.api.context import API_LIMITS, Context
 from application.api.documents import question_documents
 from application.aws import AwsError
 from application.engine import InputError, Mapping, decide, propose_mapping
@@ -82,6 +82,7 @@ def submit(context: Context, wish: Wish, caller: Caller, key: str | None) -> Job
 
     Raises:
         Problem, InputError, DepartmentUnavailable, ObjectGone: It cannot be started.
+        TooManyJobs, StorageFull: The caller uses as much as they may.
     """
     request_hash = hashlib.sha256(orjson.dumps(wish.model_dump(), option=orjson.OPT_SORT_KEYS)).hexdigest()
     if key is not None and not _KEY.fullmatch(key):
@@ -93,9 +94,11 @@ def submit(context: Context, wish: Wish, caller: Caller, key: str | None) -> Job
         file = context.files.get(wish.file, caller.subject)
         if file is None:
             raise problems.no_such("file")
+        # Before what is worth much is done; the transaction sees to it that it still holds.
+        context.usage.check(caller.subject, jobs=1, size=file.size)
         job = _new_job(file, wish, caller, _mapping(context, file, wish, caller), context)
         try:
-            context.jobs.submit(job, file, key, request_hash)
+            context.jobs.submit(job, file, key, request_hash, context.usage)
         except Conflict:
             # The file was deleted, or the same key came twice at once: the second look tells which. Or the write was
             # done though its answer was lost, and what conflicts with it is itself.
@@ -135,6 +138,7 @@ def _mapping(context: Context, file: File, wish: Wish, caller: Caller) -> Mappin
             departments=wish.departments,
             given=wish.mapping,
             columns=wish.columns,
+            limits=API_LIMITS,
         )
     finally:
         source.close()

@@ -22,6 +22,7 @@ from application.names import checked_name
 from application.objects import MEBIBYTE, upload_object
 from application.records import File, Upload, iso, new_id
 from application.source import ObjectSource
+from application.usage import StorageFull
 from common.problem import Problem
 
 log = structlog.get_logger()
@@ -80,10 +81,14 @@ def _begin(context: Context, owner: str, name: str, size: int) -> dict[str, Any]
     key = upload_object(upload)
     seconds = context.settings.upload_url_seconds
     expires_at = int(time.time()) + seconds
+    context.usage.check(owner, size=size)
     upload_id = context.objects.start(key)
-    context.files.add_upload(
-        Upload(id=upload, owner=owner, name=name, size=size, upload_id=upload_id, expires_at=expires_at)
-    )
+    begun = Upload(id=upload, owner=owner, name=name, size=size, upload_id=upload_id, expires_at=expires_at)
+    try:
+        context.files.add_upload(begun, context.usage)
+    except StorageFull:
+        context.objects.abort(key, upload_id)
+        raise
     part_size = max(_LEAST_PART, math.ceil(size / _MOST_PARTS / MEBIBYTE) * MEBIBYTE)
     parts = [
         {

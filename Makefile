@@ -15,7 +15,7 @@ run: setup frontend ## Everything on one machine: enriches the sample files, sta
 demo: setup ## The same, then stops; exits 0 or says what failed
 	@$(RUN) local demo
 
-test: check-static frontend ## Every test
+test: check-static tools frontend ## Every test
 	$(PYTEST) $(PARALLEL) services tests -m 'not timed'
 	$(PYTEST) services tests -m timed
 

@@ -48,7 +48,20 @@ data "aws_iam_policy_document" "application" {
     resources = [local.uploads]
   }
 
-  source_policy_documents = [data.aws_iam_policy_document.jobs_state.json]
+  source_policy_documents = [data.aws_iam_policy_document.files_bucket.json]
+
+  statement {
+    sid = "JobsAndFiles"
+    actions = [
+      "dynamodb:BatchGetItem",
+      "dynamodb:DeleteItem",
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Query",
+      "dynamodb:UpdateItem",
+    ]
+    resources = [var.jobs_table_arn]
+  }
 
   statement {
     sid       = "Submit"
@@ -70,7 +83,19 @@ data "aws_iam_policy_document" "application_worker" {
     resources = [local.results]
   }
 
-  source_policy_documents = [data.aws_iam_policy_document.jobs_state.json]
+  source_policy_documents = [data.aws_iam_policy_document.files_bucket.json]
+
+  statement {
+    sid       = "AttemptsAndReports"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    resources = [var.jobs_table_arn]
+  }
+
+  statement {
+    sid       = "SilentJobs"
+    actions   = ["dynamodb:Query"]
+    resources = ["${var.jobs_table_arn}/index/gsi1"]
+  }
 
   # It sends too: jobs that went silent.
   statement {
@@ -86,33 +111,13 @@ data "aws_iam_policy_document" "application_worker" {
   }
 }
 
-# What API and worker share: the table, and the names of what an attempt left.
-data "aws_iam_policy_document" "jobs_state" {
-  # Without a condition on the prefix: whether the bucket answers (HeadBucket) is asked with this right and has none.
+# What API and worker share: the names of what an attempt left, and whether the bucket answers.
+data "aws_iam_policy_document" "files_bucket" {
+  # Without a condition on the prefix: HeadBucket is asked with this right, and has none.
   statement {
     sid       = "SeeWhatIsLeft"
     actions   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
     resources = [var.files_bucket_arn]
-  }
-
-  statement {
-    sid = "JobsAndFiles"
-    actions = [
-      "dynamodb:BatchGetItem",
-      "dynamodb:ConditionCheckItem",
-      "dynamodb:DeleteItem",
-      "dynamodb:GetItem",
-      "dynamodb:PutItem",
-      "dynamodb:Query",
-      "dynamodb:UpdateItem",
-    ]
-    resources = [var.jobs_table_arn]
-  }
-
-  statement {
-    sid       = "SilentJobs"
-    actions   = ["dynamodb:Query"]
-    resources = ["${var.jobs_table_arn}/index/gsi1"]
   }
 }
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = {
     "agentgateway": "agentgateway.settings",
     "application": "application.settings",
+    "department-operator": "department_operator.settings",
     "mcp-server": "mcp_server.settings",
     "local": "local.settings",
 }

@@ -63,6 +63,8 @@ def _data(situation: Situation) -> Condition:
 
 def _up_to_date(situation: Situation) -> Condition:
     state = situation.deployment
+    if situation.failure is not None:
+        return Condition("UpToDate", "False", "NotMade", situation.failure)
     if state is None or situation.revision is None:
         return Condition("UpToDate", "Unknown", "NotMadeYet", "There is no Deployment yet.")
     if state.revision != situation.revision:

@@ -1,9 +1,11 @@
 """That the Deployments say what the services' own settings say, and what dev and prod promise."""
 
+import re
 from typing import Any
 
 import pytest
 from pydantic_settings import BaseSettings
+from tests.helpers.kustomize import ROOT
 from tests.helpers.overlays import (
     ENVIRONMENTS,
     OVERLAYS,
@@ -65,6 +67,26 @@ def test_every_variable_is_a_setting_and_the_rest_comes_from_aws_facts(service: 
     names = {variable["name"] for variable in container["env"] if not variable["name"].startswith("AWS_CONTAINER_")}
     assert names <= {field.upper() for field in SETTINGS[service].model_fields}
     assert "SERVICE_ACCOUNT" in names
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_frontend_runs_as_its_readme_says(environment: str) -> None:
+    text = (ROOT / "services/frontend/README.md").read_text()
+    table = dict(re.findall(r"^\| ([a-z ]+) \| (.+) \|$", text.partition("## In the cluster")[2], re.MULTILINE))
+    spec = template(environment, "frontend")["spec"]
+    [container] = spec["containers"]
+    assert [port["containerPort"] for port in container["ports"]] == [int(table["port"].split()[0])]
+    for kind in ("liveness", "readiness", "startup"):
+        assert f"{kind} `{container[f'{kind}Probe']['httpGet']['path']}`" in table["probes"]
+    startup = container["startupProbe"]
+    assert f"up to {startup['periodSeconds'] * startup['failureThreshold']} s" in table["probes"]
+    asked, most = (container["resources"][kind]["memory"] for kind in ("requests", "limits"))
+    assert table["memory"].startswith(f"request {asked.replace('Gi', ' GiB')}, limit {most.replace('Gi', ' GiB')};")
+    drain = int(table["stopping"].split()[0])
+    assert spec["terminationGracePeriodSeconds"] >= container["lifecycle"]["preStop"]["sleep"]["seconds"] + drain + 5
+    writable = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert writable == {"/var/lib/frontend", "/tmp"}  # noqa: S108 - a path in the container
+    assert container["envFrom"] == [{"configMapRef": {"name": "aws-facts"}}, {"secretRef": {"name": "frontend"}}]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

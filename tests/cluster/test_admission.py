@@ -124,6 +124,7 @@ BROKEN: dict[str, tuple[str, Change]] = {
         lambda d: container(d).update(livenessProbe=container(d)["readinessProbe"]),
     ),
     "no time to drain": ("drain", lambda d: pod(d).update(terminationGracePeriodSeconds=20)),
+    "a folder without a bound": ("volumes", lambda d: pod(d).update(volumes=[{"name": "temporary", "emptyDir": {}}])),
     "a port without a name": ("named-ports", lambda d: container(d)["ports"].append({"containerPort": 7000})),
     "nobody's identity": ("identity", lambda d: pod(d).pop("serviceAccountName")),
     "no priority": ("priority", lambda d: pod(d).pop("priorityClassName")),

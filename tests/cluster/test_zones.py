@@ -1,6 +1,7 @@
 """Prod on the real scheduler: spread over zones, a zone lost, the zone back. Each test goes on where the last ended."""
 
 import copy
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -38,9 +39,11 @@ def test_2_more_replicas_are_spread_evenly_too(prod: Zones) -> None:
 
 
 def test_3_a_zone_lost_budgets_hold_and_all_replicas_run_in_the_other_two(prod: Zones) -> None:
+    start = time.monotonic()
     with prod.disruptions() as states:
         prod.lose(ZONES[0])
         prod.wait_for_replicas(5)
+    print(f"all replicas run in the other two zones after {time.monotonic() - start:.1f} s")
     assert {state["name"] for state in states} >= WORKLOADS
     assert [state for state in states if state["currentHealthy"] < state["desiredHealthy"]] == []
     for name, placement in prod.placement().items():

@@ -124,19 +124,19 @@ class Cluster:
     def _start(self, progress: Progress) -> None:
         for name in TOOLS:
             tool(name)
-        progress("starting the control plane")
+        progress("all programs are built")
         self.control_plane.start()
+        progress("the control plane is ready")
         self._state.write(StackFile(port=self._addresses.first_port, departments=[]))
         self._state.logs.mkdir()
         self.commands.mkdir()
         for name in ("kubectl", "kustomize", "argocd"):
             (self.commands / name).symlink_to(tool(name))
-        progress("installing what Argo CD and the services need")
         objects = argocd.install(self.folder / "argocd" / "install", REPOSITORY)
         self._install(objects)
         self._seed()
         self.programs = self._programs(objects)
-        progress("starting Argo CD, the Git server and the operator")
+        progress("what Argo CD and the services need is installed")
         self._supervisor.start(self.programs, restart=True, settings={})
         self._wait(progress)
         self.kubectl.run("apply", "--server-side", "-k", str(REPOSITORY / "clusters" / "local"))
@@ -257,7 +257,7 @@ class Cluster:
             each["metadata"]["name"]: each.get("status", {}).get("sync", {}).get("status") == "Synced" for each in found
         }
 
-    def wait_until_synced(self, progress: Progress = lambda _: None) -> None:
+    def wait_until_synced(self) -> None:
         """Wait until every Application is what is in Git.
 
         Raises:
@@ -273,7 +273,6 @@ class Cluster:
             wait_for(lambda: not missing(), START_SECONDS, "all Applications are synced")
         except NotYet:
             raise ControlPlaneError(f"Argo CD has not synced: {', '.join(sorted(missing()))}") from None
-        progress("Argo CD has synced what is in Git")
 
     def stop(self) -> int:
         """Stop whatever runs of it, and remove its folder; returns how many processes there were."""

@@ -45,16 +45,17 @@ def up(
     cluster = this_cluster(running=False)
     begin = time.monotonic()
     try:
-        with console.status("Building what is not built yet …") as spinner:
+        with console.status("Building what is not built yet (the first time, a quarter of an hour) …") as spinner:
 
             def on_progress(done: str) -> None:
                 console.print(f"[green]✓[/] {done:<48} {time.monotonic() - begin:5.1f} s")
-                spinner.update("…")
+                spinner.update("Starting …")
 
             cluster.start(on_progress)
             if wait:
                 spinner.update("Waiting until Argo CD has synced what is in Git …")
-                cluster.wait_until_synced(on_progress)
+                cluster.wait_until_synced()
+                on_progress("Argo CD has synced what is in Git")
     except (ControlPlaneError, KubectlError, ToolError) as error:
         errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 REPOSITORY: Final = Path(__file__).parents[4]
-COPIED: Final = ("infra-terraform", "argocd", "clusters")
-"""What a root reads: modules, and for the bootstrap the manifests that it applies."""
+TREE: Final = "infra-terraform"
 
 ACCOUNT_ID: Final = "111122223333"
 REGION: Final = "ap-southeast-1"
@@ -79,13 +78,12 @@ def cli_configuration(mirrors: Sequence[Path]) -> str:
     )
 
 
-def source_hash(names: Sequence[str] = COPIED) -> str:
-    """One value for the content of what is copied: equal content gives equal plans."""
-    digest = hashlib.sha256()
-    for name in names:
-        for file in sorted((REPOSITORY / name).rglob("*")):
-            if file.is_file() and ".terraform" not in file.parts:
-                digest.update(str(file.relative_to(REPOSITORY)).encode() + b"\0" + file.read_bytes())
+def source_hash() -> str:
+    """One value for the content of the tree, and of what is planned for: equal content gives equal plans."""
+    digest = hashlib.sha256(json.dumps(ACCOUNT).encode())
+    for file in sorted((REPOSITORY / TREE).rglob("*")):
+        if file.suffix in {".tf", ".hcl", ".json"} and ".terraform" not in file.parts:
+            digest.update(str(file.relative_to(REPOSITORY)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -95,10 +93,8 @@ class Workspace:
     def __init__(self, folder: Path, *, endpoint: str | None = None) -> None:
         """Copy the tree into `folder`. `endpoint` is the URL of a stand-in for AWS; none is asked without it."""
         self.folder = folder
-        for name in COPIED:
-            if (REPOSITORY / name).is_dir():
-                ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.auto.tfvars")
-                shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored, symlinks=True)
+        ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.auto.tfvars*")
+        shutil.copytree(REPOSITORY / TREE, folder / TREE, ignore=ignored)
         configuration = folder / "terraform.rc"
         configuration.write_text(cli_configuration(provider_mirrors()))
         # What the caller's shell says about Terraform or AWS must reach neither.
@@ -117,7 +113,7 @@ class Workspace:
 
     def path(self, root: str) -> Path:
         """The folder of a root or module, by its name below `infra-terraform` (`environments/dev`)."""
-        return self.folder / "infra-terraform" / root
+        return self.folder / TREE / root
 
     def run(self, root: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Terraform in a folder; raises TerraformFailed with its own words unless `check` is off."""
@@ -154,7 +150,7 @@ class Workspace:
 
 def environment_plan(name: str, folder: Path) -> dict[str, Any]:
     """The plan of `environments/<name>` as if nothing existed yet; kept in the cache while no source changes."""
-    kept = cache() / "plans" / f"{name}-{source_hash(('infra-terraform',))}.json"
+    kept = cache() / "plans" / f"{name}-{source_hash()}.json"
     if not kept.is_file():
         root = f"environments/{name}"
         workspace = Workspace(folder)

@@ -137,7 +137,7 @@ def test_a_token_that_has_ended_is_3(command: Command) -> None:
 def test_a_missing_input_is_4(command: Command, out: Path) -> None:
     done = command("enrich", "absent.csv", "-o", out)
     assert done.exit_code == 4
-    assert done.stderr.endswith("error: absent.csv does not exist.\n")
+    assert done.stderr == "error: absent.csv does not exist.\n"
 
 
 def test_bad_input_is_4_with_the_place(command: Command, service: FakeService, invoices: Path, out: Path) -> None:

@@ -20,7 +20,7 @@ from local.stack import Stack, StackError, free_block
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-LOCAL = [sys.executable, "-m", "local.main"]
+LOCAL = [sys.executable, "-m", "local.entry"]
 PROCUREMENT = {
     "apiVersion": "fileprocessing.internal/v1alpha1",
     "kind": "Department",

@@ -60,11 +60,12 @@ def test_ones_own_department_may_take_the_place_of_ours(own: Path, tmp_path: Pat
             lambda own: (own / "stock" / "things.csv").write_text("no,name\n1,a\n"),
             "'things' of department 'stock': things.csv lacks the column id .*stock/things.csv",
         ),
+        (lambda own: (own / "stock.yaml").write_bytes(b"kind: \xe9t\xe9"), "stock.yaml is not UTF-8: its byte 7 "),
         (lambda own: (own / "stock.yaml").write_text("kind: Pod"), "stock.yaml is not a valid Department: .*kind"),
         (lambda own: (own / "again.yaml").write_text(department("stock")), "as another file"),
         (lambda own: (own / "stock.yaml").write_text(department("stock", access={"groups": []})), "access.groups"),
     ],
-    ids=["none", "no data", "no key", "another kind", "twice", "for nobody"],
+    ids=["none", "no data", "no key", "no text", "another kind", "twice", "for nobody"],
 )
 def test_what_cannot_be_used_is_told(own: Path, tmp_path: Path, spoil: object, message: str) -> None:
     assert callable(spoil)

@@ -60,6 +60,16 @@ class FileSlice:
         return {"Content-Length": str(self._size), "Content-Type": "application/octet-stream"}
 
 
+def check_file(path: Path) -> None:
+    """See that there is a file, before anything is said or sent.
+
+    Raises:
+        InvalidRequest: There is none.
+    """
+    if not path.is_file():
+        raise InvalidRequest(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
+
+
 def send_file(api: Transport, storage: Transport, path: Path, name: str, advance: Advance, large: int) -> File:
     """Upload `path` as `name`, in parts from `large` bytes on.
 
@@ -68,9 +78,8 @@ def send_file(api: Transport, storage: Transport, path: Path, name: str, advance
         FileChanged: It changed meanwhile; what had arrived is removed.
         Unavailable: The service or the storage was not reached.
     """
+    check_file(path)
     try:
-        if not path.is_file():
-            raise InvalidRequest(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
         before = path.stat()
         if before.st_size < large:
             file = _send_whole(api, path, name, before.st_size, advance)

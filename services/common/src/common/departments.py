@@ -219,7 +219,7 @@ class DepartmentDirectory:
         prefixes: dict[str, str] = {}
         for file in sorted(self._path.glob("*.yaml")):
             try:
-                department = parse_department(file.read_text())
+                department = parse_department(file.read_text(encoding="utf-8"))
             except (InvalidDepartment, OSError, UnicodeDecodeError) as error:
                 log.error("department.invalid", file=file.name, error=str(error))
                 continue

@@ -2,12 +2,11 @@
 
 import shlex
 import signal
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -304,12 +303,3 @@ def shown_path(path: Path) -> str:
     with suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)
-
-
-def main() -> Any:
-    """The command."""
-    return app()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -55,9 +55,13 @@ def read_departments(folder: Path) -> dict[str, tuple[Department, dict[str, Any]
         raise InvalidInput(f"{folder} has no Department objects (*.yaml)")
     found: dict[str, tuple[Department, dict[str, Any]]] = {}
     for file in files:
-        text = file.read_text()
         try:
+            text = file.read_text(encoding="utf-8")
             department = parse_department(text)
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{file} is not UTF-8: its byte {error.start + 1:,} is no character") from error
+        except OSError as error:
+            raise InvalidInput(f"{file} cannot be read: {error.strerror}") from error
         except InvalidDepartment as error:
             raise InvalidInput(f"{file} is not a valid Department: {error}") from error
         if department.name in found:

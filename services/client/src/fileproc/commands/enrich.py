@@ -19,6 +19,7 @@ from fileproc.interface import Interface, interface
 from fileproc.models import File, Job, Report
 from fileproc.output import Target
 from fileproc.progress import enrichment, transfer
+from fileproc.upload import check_file
 
 
 def preview(
@@ -128,8 +129,8 @@ def _targets(ui: Interface, output: Path, report: Path | None, *, force: bool) -
 
 
 def _upload(ui: Interface, client: Client, path: Path) -> File:
-    size = path.stat().st_size if path.is_file() else None
-    with transfer(ui, "Sending", path.name, size) as advance:
+    check_file(path)
+    with transfer(ui, "Sending", path.name, path.stat().st_size) as advance:
         return client.upload(path, advance=advance)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from infrastructure.terraform import Workspace, cache, environment_plan
 
 

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -105,9 +106,13 @@ class ControlPlane:
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = self.folder / "kwokctl.yaml"
         configuration.write_text(json.dumps(self._configuration(), indent=2))
-        extra = [f"--extra-args=kube-apiserver={each}" for each in self._api_server_arguments]
-        if self._controllers:
-            extra += [f"--extra-args=kwok-controller={each}" for each in MANAGED_NODES]
+        arguments = {
+            "kube-apiserver": self._api_server_arguments,
+            "kwok-controller": MANAGED_NODES if self._controllers else (),
+        }
+        named = [[f"--extra-args={name}={each}" for each in given] for name, given in arguments.items()]
+        # kwokctl 0.8 miscounts where a program's second argument comes before another program's first.
+        extra = [each for together in zip_longest(*named) for each in together if each is not None]
         created = subprocess.run(
             [
                 *(str(tool("kwokctl")), "create", "cluster", f"--name={NAME}", f"--config={configuration}"),

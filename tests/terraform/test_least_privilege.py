@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 from tests.terraform.iam_simulator import Request, decide
 
-from infrastructure.policies import Document, bucket_policies, key_policies, roles
+from infrastructure.policies import Document, bucket_policies, key_policies, policies_without_role, roles
 from infrastructure.terraform import ACCOUNT_ID, REGION
 
 pytestmark = pytest.mark.slow
@@ -372,3 +372,14 @@ def test_on_premises_roles_may_do_nothing_in_aws(
     on_premises = [role for name, role in known.items() if name.startswith(f"{environment}-on-premises")]
     assert all(not role.policies for role in on_premises)
     assert environment == "dev" or on_premises
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_only_roles_of_aws_itself_have_policies_that_the_table_does_not_see(
+    environment: str, dev_plan: dict[str, Any], prod_plan: dict[str, Any]
+) -> None:
+    unseen = policies_without_role(dev_plan if environment == "dev" else prod_plan)
+    assert {address.partition("module.platform.")[2] for address in unseen} <= {
+        "module.cluster.aws_iam_role_policy.secrets",
+        "module.network.aws_iam_role_policy.flow",
+    }

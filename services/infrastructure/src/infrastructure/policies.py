@@ -25,13 +25,15 @@ class Role:
 
 
 def roles(plan: Plan) -> dict[str, Role]:
-    """The roles by their names.
+    """The roles by their names, with the policies that name them.
 
     Raises:
         PolicyUnknown: The plan does not know one of the documents yet.
     """
     inline: dict[str, dict[str, Document]] = {}
     for policy in resources(plan, "aws_iam_role_policy"):
+        if policy.values.get("role") is None:
+            continue
         document = _document(policy.address, policy.values.get("policy"))
         inline.setdefault(policy.values["role"], {})[policy.values["name"]] = document
     return {
@@ -43,6 +45,11 @@ def roles(plan: Plan) -> dict[str, Role]:
         for role in resources(plan, "aws_iam_role")
         if role.values.get("name")
     }
+
+
+def policies_without_role(plan: Plan) -> list[str]:
+    """Addresses of policies of which only AWS will say whose they are: `roles` lacks them."""
+    return [policy.address for policy in resources(plan, "aws_iam_role_policy") if policy.values.get("role") is None]
 
 
 def bucket_policies(plan: Plan) -> dict[str, Document]:

@@ -95,13 +95,13 @@ def test_a_pod_has_longer_than_its_longest_drain_after_the_load_balancer_has_let
     service: str, environment: str
 ) -> None:
     spec = template(environment, service)["spec"]
-    sleep = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert sleep >= 15
+    sleep = spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    assert sleep >= 15 or service == "application-worker", "nobody sends to a worker"
     assert spec["terminationGracePeriodSeconds"] >= sleep + default(service, DRAIN[service]) + 5
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("service", SCALED)
+@pytest.mark.parametrize("service", SERVING)
 def test_a_roll_out_takes_no_replica_away_before_its_successor_is_ready(service: str, environment: str) -> None:
     [deployment] = [
         each for each in of_kind(environment_objects(environment), "Deployment") if each["metadata"]["name"] == service

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check cluster cluster-down tools format clean setup
+.PHONY: help run demo test check cost diagrams cluster cluster-down tools format clean setup
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -35,6 +35,12 @@ services/frontend/.venv/.synced: services/frontend/uv.lock services/frontend/pyp
 	@echo "Installing Langflow for the page (1.3 GB; the first time takes a minute or two)"
 	@$(UV) sync --locked --project services/frontend
 	@touch $@
+
+cost: setup ## What dev and prod cost in a month, by their plans, beside the budget; JSON=1 for a program
+	@$(RUN) python -m infrastructure.cost $(if $(JSON),--json)
+
+diagrams: setup ## Draw docs/diagrams from the plans and the overlays
+	@$(RUN) python -m infrastructure.diagrams
 
 format: setup ## Let ruff mend what it can
 	$(RUN) ruff check --fix .

@@ -56,7 +56,7 @@ def test_4_the_zone_comes_back_and_the_next_roll_out_spreads_again(prod: Zones) 
     assert not any(placement[ZONES[0]] for placement in prod.placement().values()), "nothing moves by itself"
     with prod.disruptions() as states:
         prod.kubectl.run("rollout", "restart", *(f"deployment/{name}" for name in WORKLOADS))
-        prod.wait_for_replicas(5, seconds=150)
+        prod.wait_for_replicas(5)
     assert [state for state in states if state["currentHealthy"] < state["desiredHealthy"]] == []
     for name, placement in prod.placement().items():
         assert is_even(placement, ZONES), (name, placement)

@@ -49,7 +49,7 @@ class Zones:
                         placed[name][zone_of[pod["spec"]["nodeName"]]] += 1
         return placed
 
-    def wait_for_replicas(self, count: int, seconds: float = 90) -> None:
+    def wait_for_replicas(self, count: int, seconds: float = 150) -> None:
         """Wait until each workload has that many replicas, all available and of its newest revision."""
 
         def settled() -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from opentelemetry.trace import SpanKind
 
 from application import metrics
 from application.engine import DepartmentUnavailable
@@ -20,7 +21,7 @@ from application.errors import DepartmentRefused
 from common.caller import CALLER_HEADER, Caller
 from common.departments import Department, Departments
 from common.service_tokens import ServiceTokenSource, ServiceTokenUnavailable
-from common.telemetry import trace_headers
+from common.telemetry import span, trace_headers
 
 MAX_ANSWER_BYTES = 32 << 20
 _CONNECTIONS = 32
@@ -63,7 +64,8 @@ class DepartmentClient:
         started = time.monotonic()
         outcome = "unavailable"
         try:
-            answer = await self._post(known, f"{known.tool_prefix}{tool}", arguments, caller, seconds)
+            with span("department.call", SpanKind.CLIENT, department=department, tool=tool):
+                answer = await self._post(known, f"{known.tool_prefix}{tool}", arguments, caller, seconds)
             outcome = "answered"
         except DepartmentRefused:
             outcome = "refused"

@@ -21,6 +21,7 @@ from application.errors import Conflict, Fenced
 from application.records import File, Job, JobProgress, JobResult, iso, job_key, new_id
 from application.table import Table, Value
 from application.usage import Usage
+from common.telemetry import trace_headers
 
 ACTIVE_PARTITION = "ACTIVE"
 IDEMPOTENCY_SECONDS = 7 * 24 * 3600
@@ -245,6 +246,7 @@ class JobStore:
         changes: dict[str, Value | None] = {
             "status": "queued", "attempts": 0, "resends": 0, "cancel_requested": False, "error": None,
             "retryable": False, "finished_at": None, "caller": caller, "caller_until": caller_until,
+            "traceparent": trace_headers().get("traceparent"),
             "updated_at": iso(time.time()), **_activity(_now()),
             **job.model_copy(update={"progress": progress}).attributes("progress"),
         }  # fmt: skip

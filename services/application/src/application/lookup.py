@@ -4,6 +4,7 @@ where it is exactly what was asked for."""
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,7 @@ class DepartmentLookup:
         self._call_seconds = call_seconds
         self._total_seconds = total_seconds
         self._needed = needed
+        self._context = contextvars.copy_context()
         self._stopped = threading.Event()
         self._pending: set[Future[bytes]] = set()
 
@@ -155,8 +157,11 @@ class DepartmentLookup:
     def _call(self, department: str, tool: str, arguments: Mapping[str, Any], seconds: float) -> bytes:
         if self._stopped.is_set():
             raise Cancelled
-        future = asyncio.run_coroutine_threadsafe(
-            self._client.call(department, tool, arguments, self._caller, seconds), self._loop
+        # In the context of whoever looks up, which the engine's threads know nothing of: the call is part of its trace.
+        future = self._context.copy().run(
+            asyncio.run_coroutine_threadsafe,
+            self._client.call(department, tool, arguments, self._caller, seconds),
+            self._loop,
         )
         self._pending.add(future)
         try:

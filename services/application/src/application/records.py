@@ -148,7 +148,8 @@ class Job(Record):
     """A job. Whoever runs it owns it by ``fence``, which grows with each attempt and is never used twice.
 
     ``holder`` is a name that one claim gave itself; ``heartbeat`` is in milliseconds;
-    ``caller`` is the header that the caller had at submission, valid until ``caller_until``.
+    ``caller`` is the header that the caller had at submission, valid until ``caller_until``; ``traceparent`` is the
+    trace of that request, if it was traced.
     """
 
     structured: ClassVar[frozenset[str]] = frozenset({"departments", "mapping", "progress", "error", "result"})
@@ -169,6 +170,7 @@ class Job(Record):
     attempts: int = 0
     heartbeat: int
     resends: int = 0
+    traceparent: str | None = None
     cancel_requested: bool = False
     progress: JobProgress
     error: dict[str, Any] | None = None

@@ -44,6 +44,7 @@ class FakeDepartment:
     url: str = ""
     tokens: set[str] = field(default_factory=set)
     asked: int = 0
+    traces: set[str] = field(default_factory=set)
 
     def yaml(self) -> str:
         document = {
@@ -184,6 +185,7 @@ class DepartmentServer:
             department = self.department
             headers = dict(scope.get("headers", []))
             department.asked += 1
+            department.traces.add(headers.get(b"traceparent", b"").decode())
             department.tokens.add(headers.get(b"authorization", b"").decode())
             started = time.monotonic()
             while time.monotonic() - started < department.delay:

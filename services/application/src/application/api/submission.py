@@ -24,6 +24,7 @@ from application.records import CALLER_SECONDS, File, Job, JobProgress, MappedDa
 from application.source import ObjectSource
 from common.caller import Caller
 from common.problem import Problem
+from common.telemetry import trace_headers
 
 log = structlog.get_logger()
 
@@ -158,6 +159,7 @@ def _new_job(file: File, wish: Wish, caller: Caller, mapping: Mapping, context: 
         owner=caller.subject,
         caller=caller.to_header(),
         caller_until=int(now) + CALLER_SECONDS,
+        traceparent=trace_headers().get("traceparent"),
         file_id=file.id,
         file_name=file.name,
         file_size=file.size,

@@ -23,6 +23,7 @@ from application.sink import ObjectSink
 from application.source import ObjectSource
 from application.worker.context import Context
 from application.worker.tracker import Tracker
+from common.telemetry import span
 
 log = structlog.get_logger()
 
@@ -88,7 +89,10 @@ class Attempt:
         """
         beats = asyncio.gather(self._beat(), self._hide())
         try:
-            return await self._publish(*await self._context.compute(self._enrich))
+            with span("enrich"):
+                result, report = await self._context.compute(self._enrich)
+            with span("publish", rows=report.rows):
+                return await self._publish(result, report)
         except (Cancelled, Fenced) as error:
             raise Stopped(self._stop or Stop.FENCED) from error
         finally:

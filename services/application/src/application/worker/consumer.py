@@ -8,6 +8,7 @@ import traceback
 from typing import Any
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from application import metrics
 from application.aws import AwsError, is_transient
@@ -18,6 +19,7 @@ from application.records import Job
 from application.worker.attempt import Attempt, Stop, Stopped
 from application.worker.context import Context
 from application.worker.failures import caller_expired, failure_of, too_many_attempts
+from common.telemetry import span
 
 log = structlog.get_logger()
 
@@ -110,11 +112,15 @@ class Consumer:
     async def _run(self, job: Job, message: Message) -> None:
         log.info("job.started", attempt=job.fence, attempts=job.attempts)
         started = time.monotonic()
-        self._attempt = Attempt(self._context, job, message)
-        if self._stopping.is_set():
-            self._attempt.stop(Stop.RELEASED)
+        parent = {"traceparent": job.traceparent} if job.traceparent else None
         outcome = "fenced"
-        with metrics.RUNNING.track_inprogress():
+        with (
+            metrics.RUNNING.track_inprogress(),
+            span("job", SpanKind.CONSUMER, parent=parent, job=job.id, attempt=job.fence) as traced,
+        ):
+            self._attempt = Attempt(self._context, job, message)
+            if self._stopping.is_set():
+                self._attempt.stop(Stop.RELEASED)
             try:
                 await self._attempt.run()
                 outcome = "succeeded"
@@ -125,6 +131,7 @@ class Consumer:
                     outcome = "fenced"
             finally:
                 self._attempt = None
+                traced.set_attribute("outcome", outcome)
         seconds = time.monotonic() - started
         metrics.ATTEMPTS.labels(outcome).observe(seconds)
         log.info("job.ended", attempt=job.fence, outcome=outcome, seconds=round(seconds, 3))

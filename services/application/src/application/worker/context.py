@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,4 +45,5 @@ class Context:
 
     async def compute(self, function: Callable[[], Result]) -> Result:
         """Run the engine in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.work, function)
+        run = partial(contextvars.copy_context().run, function)
+        return await asyncio.get_running_loop().run_in_executor(self.work, run)

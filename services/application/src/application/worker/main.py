@@ -25,7 +25,7 @@ from common.department_source import follow_departments
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenSource
 from common.settings import load_settings
-from common.telemetry import metrics_server
+from common.telemetry import metrics_server, traced
 
 log = structlog.get_logger()
 
@@ -74,5 +74,9 @@ def main() -> None:
     """Load the settings, run."""
     settings = load_settings(WorkerSettings)
     configure_logging("application-worker", settings)
-    with metrics_server(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        metrics_server(settings),
+        traced("application-worker", settings),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(run(settings))

@@ -215,6 +215,31 @@ async def test_a_body_that_grows_too_large_is_not_held(front: Gateway) -> None:
     assert ("dana", None, "other", "refused") in front.audit
 
 
+async def test_large_bodies_of_all_callers_together_are_bounded_and_small_ones_still_go_through(tmp_path: Path) -> None:
+    with gateway(tmp_path, {}, mcp_bodies_limit=1024**2) as front:
+        listing = headers("dana", "tools/list")
+        async with front.connection(listing, 2 * 1024**2) as one, front.connection(listing, 2 * 1024**2) as other:
+            answers = []
+            for reader, writer in (one, other):
+                writer.write(b" " * 700 * 1024)
+                answers.append(asyncio.create_task(reader.readuntil(b"}}")))
+            done, waiting = await asyncio.wait(answers, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            (refused,) = done
+            assert refused.result().startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 1" in refused.result().lower()
+            assert (await front.post("dana", "tools/list")).status_code == 200
+            for each in waiting:
+                each.cancel()
+        large = {"_meta": {"padding": "x" * 1024**2}}
+
+        async def there_is_room_again() -> bool:
+            return (await front.post("dana", "tools/list", large)).status_code == 200
+
+        deadline = time.monotonic() + 10
+        while not await there_is_room_again():
+            assert time.monotonic() < deadline
+
+
 async def test_a_client_that_sends_too_slowly_is_timed_out(tmp_path: Path) -> None:
     with gateway(tmp_path, {}, mcp_body_seconds=0.3) as front:
         async with front.connection(headers("dana", "tools/list"), 100) as (reader, writer):

@@ -21,6 +21,7 @@ from agentgateway.mcp.catalogue import Catalogue
 from agentgateway.mcp.client import Client
 from agentgateway.mcp.errors import RATE_LIMITED, RpcError, http_refusal
 from agentgateway.mcp.file_tools import FileTools
+from agentgateway.mcp.held import HeldBytes
 from agentgateway.mcp.message import (
     Message,
     RawHeaders,
@@ -116,6 +117,7 @@ class McpFace:
         self._origins = origins
         self._challenge = {"resource_metadata": f"{public_api_url}{METADATA_PATH}", "scope": scope}
         self._pruned = departments.version
+        self._held = HeldBytes(settings.mcp_bodies_limit)
 
     async def __aenter__(self) -> Self:
         """Open the pools."""
@@ -188,15 +190,17 @@ class McpFace:
             raise _rate_limited(wait)
         only = self._addressed(call, scope["path"])
         _check_post(scope["method"], headers)
-        body = await read_body(client.receive, headers, self._settings.mcp_body_limit, self._settings.mcp_body_seconds)
-        document = parse(body)
-        call.request_id = request_id_of(document)
-        message = as_request(document, body, headers, scope["headers"])
-        if message is not None:
-            call.asks(message.method, message.params.get("name"))
-            if await self._relayed(call, message, only, headers, client):
-                return
-        await self._answer(call, scope, body, client)
+        limit, seconds = self._settings.mcp_body_limit, self._settings.mcp_body_seconds
+        with self._held.share() as grown:
+            body = await read_body(client.receive, headers, limit, seconds, grown)
+            document = parse(body)
+            call.request_id = request_id_of(document)
+            message = as_request(document, body, headers, scope["headers"])
+            if message is not None:
+                call.asks(message.method, message.params.get("name"))
+                if await self._relayed(call, message, only, headers, client):
+                    return
+            await self._answer(call, scope, body, client)
 
     def _addressed(self, call: Call, path: str) -> Department | None:
         """The department of `/mcp/{department}`, or None at `/mcp`.

@@ -1,7 +1,7 @@
 """One MCP request as it arrives: its headers, its body, and whether the two agree."""
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,10 @@ def text_headers(raw: RawHeaders) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1").strip() for name, value in reversed(raw)}
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, seconds: float) -> bytes:
-    """The request's body.
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], limit: int, seconds: float, grown: Callable[[int], None]
+) -> bytes:
+    """The request's body; `grown` is told its size so far, and may refuse more.
 
     Raises:
         RpcError: Larger than `limit` (413; no more than `limit` is ever held), or not all there after `seconds` (408).
@@ -75,6 +77,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, se
                 size += len(chunk)
                 if size > limit:
                     raise _oversized(limit)
+                grown(size)
                 chunks.append(chunk)
                 if not event.get("more_body", False):
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -17,6 +17,9 @@ class McpSettings(BaseSettings):
     mcp_list_timeout_seconds: float = Field(default=3, gt=0, description="Longest that a list waits for a department.")
     mcp_list_ttl_seconds: float = Field(default=5, ge=0, description="How long lists of tools and the like are kept.")
     mcp_body_limit: int = Field(default=4 * 1024**2, gt=0, description="Largest MCP request, in bytes.")
+    mcp_bodies_limit: int = Field(
+        default=32 * 1024**2, gt=0, description="Most that all MCP requests hold at once, beyond 64 KiB each, in bytes."
+    )
     mcp_body_seconds: float = Field(default=30, gt=0, description="Longest that a client may take to send a request.")
     mcp_send_seconds: float = Field(default=30, gt=0, description="Longest that a client may leave an answer unread.")
     mcp_response_limit: int = Field(default=16 * 1024**2, gt=0, description="Largest answer of a department, in bytes.")

@@ -1,6 +1,8 @@
 """A search forgives the order of words, spelling, case and accents, and puts the best first."""
 
 import random
+import sys
+import threading
 import time
 
 import pytest
@@ -90,3 +92,25 @@ def test_a_search_costs_milliseconds(vendors: TextIndex) -> None:
         vendors.search("alpine engineering gmbh", 10, 60)
     # About 10 ms on an idle machine; a scan without candidates would take seconds.
     assert (time.thread_time() - started) / 5 < 0.5
+
+
+def test_a_search_lets_other_threads_run_meanwhile(vendors: TextIndex) -> None:
+    order: list[str] = []
+    may_run, interval = threading.Event(), sys.getswitchinterval()
+
+    def run() -> None:
+        may_run.wait()
+        order.append("another thread")
+
+    other = threading.Thread(target=run)
+    other.start()
+    try:
+        # Nobody is made to let others run, so whoever runs in the middle of a search was let by it.
+        sys.setswitchinterval(60)
+        may_run.set()
+        vendors.search("acme consulting", 10, 60)
+        order.append("the search")
+    finally:
+        sys.setswitchinterval(interval)
+        other.join()
+    assert order == ["another thread", "the search"]

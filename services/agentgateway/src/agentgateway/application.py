@@ -9,6 +9,7 @@ import structlog
 from yarl import URL
 
 from agentgateway.errors import bad_gateway, gateway_timeout, unavailable
+from agentgateway.mcp.pool import KEEP_ALIVE_SECONDS
 from agentgateway.transfer import ClientTransfer
 from common.caller import CALLER_HEADER, Caller
 from common.service_tokens import ServiceTokenSource, ServiceTokenUnavailable
@@ -18,9 +19,6 @@ log = structlog.get_logger()
 
 AUDIENCE = "application"
 CONNECT_SECONDS = 3
-KEEP_ALIVE_SECONDS = 4
-"""Below the five seconds after which uvicorn closes an idle connection, so that no request meets that moment."""
-
 BUFFER_BYTES = 256 * 1024
 
 REQUEST_HEADERS = frozenset(

@@ -12,7 +12,7 @@ from local.kubernetes.kubectl import Object, wait_for
 pytestmark = pytest.mark.slow
 
 # Seconds after which it is killed: while it starts, makes the objects, tells of them, and when all is done.
-MOMENTS = (0.0, 0.5, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5, 2.0)
+MOMENTS = (0.0, 0.6, 0.9, 1.1, 1.3, 1.8)
 FIRST = {"access": {"groups": ["finance"]}}
 SECOND: dict[str, Any] = {
     "access": {"groups": ["audit"]},

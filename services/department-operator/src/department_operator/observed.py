@@ -150,15 +150,24 @@ class Applied:
     version: int
 
 
+Change = tuple[str | None, Mapping[str, Any]]
+"""What happened to an object, as a watch says it, and the object."""
+
+
 @dataclass(slots=True)
 class Observed:
-    """Everything, by department."""
+    """Everything, by department.
+
+    Attributes:
+        in_flight: Objects that are being applied, by kind and department, with what the watch said of them meanwhile.
+    """
 
     departments: dict[str, dict[str, Any]] = field(default_factory=dict)
     deployments: dict[str, DeploymentState] = field(default_factory=dict)
     pods: dict[str, dict[str, PodState]] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     applied: dict[tuple[str, str], Applied] = field(default_factory=dict)
+    in_flight: dict[tuple[str, str], list[Change]] = field(default_factory=dict)
 
 
 def department_of(document: Mapping[str, Any]) -> str | None:

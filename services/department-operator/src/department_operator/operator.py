@@ -45,7 +45,7 @@ class Operator:
         self._observed = Observed()
         self._templates = Templates(kubernetes)
         self._reconciler = Reconciler(
-            settings, kubernetes, pod_identity, self._observed, self._templates, self.deployment
+            settings, kubernetes, pod_identity, self._observed, self._templates, self.deployment, self.made
         )
         self._queue = WorkQueue("departments", self._work, settings.workers)
         self._inquiries = WorkQueue("inquiries", self._inquire, INQUIRERS)
@@ -105,6 +105,10 @@ class Operator:
         """One of the objects that are made for departments was found, made, changed or deleted."""
         name = department_of(document)
         if name is None:
+            return
+        if (meanwhile := self._observed.in_flight.get((kind, name))) is not None:
+            # It may be the operator's own change, which is known as such once it has been answered.
+            meanwhile.append((change, document))
             return
         applied = self._observed.applied.get((kind, name))
         if applied is not None and version(document) <= applied.version:

@@ -38,14 +38,21 @@ class Reconciler:
         observed: Observed,
         templates: Templates,
         deployed: Callable[[Object], None],
+        made: Callable[[str, str | None, Mapping[str, Any]], None],
     ) -> None:
-        """`deployed` is told of each Deployment as it was after it was applied."""
+        """Nothing is worked on yet.
+
+        Args:
+            deployed: Is told of each Deployment as it was after it was applied.
+            made: Is told what was said of an object while it was applied.
+        """
         self._endpoint = settings.endpoint
         self._kubernetes = kubernetes
         self._pod_identity = pod_identity
         self._observed = observed
         self._templates = templates
         self._deployed = deployed
+        self._made = made
         self._outdated: set[str] = set()
         self._vanished: set[str] = set()
         self._repaired: dict[str, set[str]] = {}
@@ -143,12 +150,19 @@ class Reconciler:
         return problems
 
     async def _apply(self, name: str, document: Object, desired: str) -> None:
-        answer = await self._kubernetes.apply(document)
-        if has_strays(answer):
-            answer = await self._kubernetes.replace(without_strays(answer, document))
-        self._observed.applied[document["kind"], name] = Applied(desired, fingerprint(answer), version(answer))
-        if document["kind"] == "Deployment":
-            self._deployed(answer)
+        kind = document["kind"]
+        meanwhile = self._observed.in_flight.setdefault((kind, name), [])
+        try:
+            answer = await self._kubernetes.apply(document)
+            if has_strays(answer):
+                answer = await self._kubernetes.replace(without_strays(answer, document))
+            self._observed.applied[kind, name] = Applied(desired, fingerprint(answer), version(answer))
+            if kind == "Deployment":
+                self._deployed(answer)
+        finally:
+            del self._observed.in_flight[kind, name]
+            for change, found in meanwhile:
+                self._made(kind, change, found)
 
     def _deployment(self, department: Mapping[str, Any]) -> Object | None:
         """The Deployment, from the template whose turn it is; None where there is nothing to build it from."""

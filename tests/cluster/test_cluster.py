@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -31,16 +32,16 @@ class Terminal:
     state: Path
     addresses: Addresses
 
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"LOCAL_STATE": str(self.state), "LOCAL_CLUSTER_PORT": str(self.addresses.first_port)}
+        return {**os.environ, **own}
+
     def make(self, target: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "LOCAL_STATE": str(self.state),
-            "LOCAL_CLUSTER_PORT": str(self.addresses.first_port),
-            "COLUMNS": "200",
-        }
         return subprocess.run(
             ["make", "--no-print-directory", target],
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -65,6 +66,13 @@ def how_started(process: psutil.Process) -> str:
         return " ".join([*process.cmdline(), *process.environ().values()])
     except psutil.Error:
         return ""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    opened = Terminal(tmp_path / "state", Addresses(free_block()))
+    yield opened
+    opened.make("cluster-down")
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +163,26 @@ def test_7_make_cluster_down_leaves_nothing(up: tuple[Terminal, str]) -> None:
     down = terminal.make("cluster-down")
     assert (down.returncode, down.stderr) == (0, "")
     assert terminal.processes() == []
-    assert list(terminal.state.iterdir()) == []
+    assert not (terminal.state / "cluster").exists()
     for port in listening:
         with socket.socket() as client:
             assert client.connect_ex((HOST, port)) != 0, f"something still listens on {port}"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "the terminal is closed"])
+def test_make_cluster_that_is_interrupted_leaves_nothing(ending: signal.Signals, terminal: Terminal) -> None:
+    with subprocess.Popen(
+        ["make", "--no-print-directory", "cluster"],
+        cwd=ROOT,
+        env=terminal.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as made:
+        try:
+            wait_for(lambda: "/kube-apiserver --" in " ".join(map(how_started, terminal.processes())), 120, "it starts")
+        finally:
+            os.killpg(made.pid, ending)
+        assert made.wait(60) != 0
+    assert terminal.processes() == []
+    assert not (terminal.state / "cluster").exists()

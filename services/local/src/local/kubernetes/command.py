@@ -1,8 +1,10 @@
 """The command `local cluster`: a real control plane on this machine, with Argo CD and a Git server."""
 
+import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -23,6 +25,7 @@ app = typer.Typer(
 console = Console()
 errors = Console(stderr=True)
 
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 APPLICATIONS = "applications.argoproj.io"
 
 
@@ -42,6 +45,8 @@ def up(
     wait: Annotated[bool, typer.Option(help="Wait until Argo CD has synced what is in Git.")] = True,
 ) -> None:
     """Start everything, and say how to reach it. It stays up until `local cluster down`."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, interrupt)
     cluster = this_cluster(running=False)
     begin = time.monotonic()
     try:
@@ -96,6 +101,13 @@ def status() -> None:
 def shown_path(path: Path) -> str:
     """A path as short as it can be said from here."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def interrupt(_: int, __: FrameType | None) -> NoReturn:
+    """End this command in order, once: Ctrl-C in a terminal comes twice, also from whoever started it."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def introduce(cluster: Cluster) -> None:

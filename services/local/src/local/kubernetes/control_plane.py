@@ -164,8 +164,9 @@ class ControlPlane:
             ControlPlaneError: There is none of that name.
         """
         for process in self._supervisor.members():
-            if process.name() == name[:15]:
-                return process
+            with suppress(psutil.NoSuchProcess):
+                if process.name() == name[:15]:
+                    return process
         raise ControlPlaneError(f"no process {name} of {self.folder} is running")
 
     def kill(self, name: str) -> None:
@@ -212,7 +213,8 @@ class ControlPlane:
         for child in self._children:
             child.wait()
         self._children.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
         return count
 
 

@@ -38,7 +38,7 @@ async def start(request: Request, user: CurrentActiveUser) -> Response:
 @router.get("/fileproc/playground")
 async def playground(user: CurrentActiveUser, session: DbSession) -> Response:
     """The user's own copy of the flow, in Langflow."""
-    return RedirectResponse(f"/flow/{await flows.ensure(session, user.id)}")
+    return RedirectResponse(f"/flow/{await flows.ensure(session, user.id)}#playground")
 
 
 @router.get("/fileproc/session")

@@ -37,6 +37,7 @@ function bar(label, value) {
 }
 
 function failure(error, name) {
+  if (error.status === 401) return; // told already, with a way on
   say(make("p", { className: "wrong", role: "alert" }, `${name ? `${name}: ` : ""}${error.message}`));
 }
 
@@ -55,7 +56,7 @@ async function enrich(file, mapping) {
     }
     await start(sent, mapping);
   } catch (error) {
-    failure(error, error.status === 401 ? "" : file.name);
+    failure(error, file.name);
   } finally {
     input.disabled = false;
     input.value = "";
@@ -218,8 +219,8 @@ async function departments() {
     make("dt", {}, department.display_name),
     make("dd", {}, department.available ? department.datasets.map((each) => each.name).join(", ") : "not available at the moment"),
   ]);
-  const none = make("dd", {}, "Nothing yet. Who may use a department is decided by its owners: ask them, or your help desk.");
-  document.getElementById("departments").replaceChildren(...(rows.length ? rows : [none]));
+  const none = [make("dt", {}, "Nothing yet"), make("dd", {}, "Who may use a department is decided by its owners.")];
+  document.getElementById("departments").replaceChildren(...(rows.length ? rows : none));
   if (!rows.length) {
     input.disabled = true;
     say(make("p", { className: "note" }, "You may not use any department yet, so a file would come back as it is. Ask the owners of the department, or your help desk, for access."));
@@ -228,7 +229,7 @@ async function departments() {
 
 document.addEventListener("signed-out", () => {
   say(
-    make("p", { className: "wrong", role: "alert" }, "Your sign-in has ended."),
+    make("p", { className: "wrong", role: "alert" }, "Your sign-in has ended. Sign in again, and choose the file once more."),
     make("p", {}, make("a", { className: "button", href: "/" }, "Sign in again")),
   );
 });

@@ -4,12 +4,22 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.helpers.gitops import ARGOCD, SERVICES, ArgoCD, WorkCopy, conditions, health, identities, is_synced
+from tests.helpers.gitops import (
+    ARGOCD,
+    SERVICES,
+    SYNC_SECONDS,
+    ArgoCD,
+    WorkCopy,
+    conditions,
+    health,
+    identities,
+    is_synced,
+)
 
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.kubectl import Object, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 VERSION = "overlays/prod/agentgateway/version/kustomization.yaml"
 PRUNING = """\
@@ -63,7 +73,9 @@ def test_a_pushed_version_is_synced_and_rolls_out(cluster: Cluster, argocd: Argo
     begin = time.monotonic()
     revision = work.push("agentgateway 9.9.9")
     synced = argocd.wait_synced("agentgateway", revision)
-    wait_for(lambda: image(cluster).endswith("/agentgateway:9.9.9"), 120, "every pod of the gateway runs 9.9.9")
+    wait_for(
+        lambda: image(cluster).endswith("/agentgateway:9.9.9"), SYNC_SECONDS, "every pod of the gateway runs 9.9.9"
+    )
     argocd.wait_healthy("agentgateway")
     healthy = time.monotonic()
     print(f"git push to synced: {synced - begin:.1f} s; to rolled out and Healthy: {healthy - begin:.1f} s")
@@ -143,8 +155,10 @@ def test_a_change_by_hand_is_healed(cluster: Cluster, argocd: ArgoCD, work: Work
     change = {"spec": {"template": {"spec": {"containers": [container]}}}}
     cluster.kubectl.run("patch", "deployment", "agentgateway", "-n", SERVICES, "-p", str(change).replace("'", '"'))
     cluster.kubectl.delete("service", "agentgateway", namespace=SERVICES)
-    wait_for(lambda: cluster.kubectl.get("service", "agentgateway", namespace=SERVICES), 60, "the Service is back")
-    wait_for(lambda: image(cluster) == runs, 120, "the image is again the one in Git")
+    wait_for(
+        lambda: cluster.kubectl.get("service", "agentgateway", namespace=SERVICES), SYNC_SECONDS, "the Service is back"
+    )
+    wait_for(lambda: image(cluster) == runs, SYNC_SECONDS, "the image is again the one in Git")
     print(f"a change by hand was healed in {time.monotonic() - begin:.1f} s")
     argocd.wait_healthy("agentgateway")
 
@@ -211,7 +225,7 @@ def test_a_generator_that_finds_the_services_no_more_deletes_nothing(
     work.git("push", "--quiet", "origin", "HEAD:main")
     argocd.wait_synced("root", work.git("rev-parse", "HEAD"))
     argocd.api("DELETE", "applications/probe?cascade=true")
-    wait_for(lambda: "probe" not in argocd.applications(), 60, "the probe is gone")
+    wait_for(lambda: "probe" not in argocd.applications(), SYNC_SECONDS, "the probe is gone")
 
 
 def test_an_applicationset_gone_from_git_stays_even_where_its_root_is_pruned(

@@ -47,6 +47,8 @@ resource "aws_db_parameter_group" "this" {
 
 # State of the frontend (flows, sessions) where it has more than one replica. Pods log in by IAM, so that there is no password.
 resource "aws_db_instance" "this" {
+  #checkov:skip=CKV_AWS_157:a standby is there unless an environment says that it needs none
+  #checkov:skip=CKV_AWS_293:deletion protection is on unless an environment says that it may go, as dev does
   #checkov:skip=CKV_AWS_118:Enhanced Monitoring shows the host; what users feel is seen by alarms on the instance.
   #checkov:skip=CKV_AWS_354:Performance data holds statements of one application, encrypted by the account's key.
   identifier = local.name

@@ -19,6 +19,7 @@ locals {
 }
 
 resource "aws_wafv2_web_acl" "this" {
+  #checkov:skip=CKV_AWS_192:AWSManagedRulesKnownBadInputsRuleSet is among the managed rules, by a dynamic block that the scan cannot read
   name        = "${var.environment}-public"
   description = "What reaches the internet load balancer of ${var.environment}"
   scope       = "REGIONAL"

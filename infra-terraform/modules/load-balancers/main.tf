@@ -18,6 +18,8 @@ locals {
 }
 
 resource "aws_lb" "this" {
+  #checkov:skip=CKV_AWS_150:deletion protection is on unless an environment says that it may go, as dev does
+  #checkov:skip=CKV2_AWS_76:the firewall has that rule set, by a dynamic block that the scan cannot read
   for_each = local.load_balancers
 
   name                       = "${var.environment}-${each.key}"

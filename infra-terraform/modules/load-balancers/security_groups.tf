@@ -1,4 +1,5 @@
 resource "aws_security_group" "this" {
+  #checkov:skip=CKV2_AWS_5:it is attached, by each.key
   for_each = local.load_balancers
 
   name        = "${var.environment}-${each.key}-load-balancer"
@@ -9,6 +10,7 @@ resource "aws_security_group" "this" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "internet" {
+  #checkov:skip=CKV_AWS_260:port 80 answers with the address on 443, and nothing else
   for_each = { https = 443, http = 80 }
 
   security_group_id = aws_security_group.this["public"].id

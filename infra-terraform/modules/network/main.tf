@@ -63,6 +63,7 @@ resource "aws_subnet" "private" {
 }
 
 resource "aws_eip" "nat" {
+  #checkov:skip=CKV2_AWS_19:it is the NAT gateway's
   for_each = toset(local.nat_zones)
 
   domain = "vpc"

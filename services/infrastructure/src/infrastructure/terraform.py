@@ -107,7 +107,7 @@ class Workspace:
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
         }
-        self._provider = AGAINST_STAND_IN if endpoint else WITHOUT_ACCOUNT
+        self.provider = AGAINST_STAND_IN if endpoint else WITHOUT_ACCOUNT
         if endpoint:
             self.environment["AWS_ENDPOINT_URL"] = endpoint
 
@@ -128,7 +128,7 @@ class Workspace:
     def detach(self, root: str) -> None:
         """Let a root need no account and keep its state beside it, by override files; everything else stays."""
         folder = self.path(root)
-        (folder / "account_override.tf").write_text(self._provider)
+        (folder / "account_override.tf").write_text(self.provider)
         (folder / "state_override.tf").write_text(LOCAL_STATE)
 
     def init(self, root: str) -> None:

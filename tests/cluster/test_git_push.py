@@ -40,7 +40,8 @@ def argocd(cluster: Cluster) -> ArgoCD:
 @pytest.fixture(scope="module")
 def repository(cluster: Cluster, argocd: ArgoCD, tmp_path_factory: pytest.TempPathFactory) -> WorkCopy:
     """A developer's clone, of a cluster in which all is well."""
-    for name in ("root", "agentgateway", "application", "frontend"):
+    cluster.wait_until_synced()
+    for name in ("root", "agentgateway", "application", "department-operator", "frontend"):
         argocd.wait_healthy(name, 180)
     return WorkCopy.clone(cluster.git_url, tmp_path_factory.mktemp("developer") / "clone")
 

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
-from tests.helpers.kustomize import BUILD_SECONDS, Manifest, build, find, offline_tree, tool
+from tests.helpers.kustomize import BUILD_SECONDS, Manifest, build, find, offline_tree
+
+from local.kubernetes.tools import tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_SECONDS)]
 

@@ -1,16 +1,16 @@
 """Kustomizations of this repository, built without the network: a remote base comes from its release's Go module."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from local.kubernetes.tools import module_folder, tool
 
 ROOT = Path(__file__).resolve().parents[2]
 TREES = ("apps", "argocd", "base", "clusters", "overlays")
@@ -21,29 +21,10 @@ BUILD_SECONDS = 1200
 Manifest = dict[str, Any]
 
 
-@cache
-def tool(name: str) -> Path:
-    """The program that tools/ pins; built first where it is not yet."""
-    run = subprocess.run(
-        [ROOT / "tools/build", name], check=True, stdout=subprocess.PIPE, text=True, timeout=BUILD_SECONDS
-    )
-    return Path(run.stdout.strip())
-
-
-@cache
 def argocd_module() -> tuple[Path, str]:
     """The folder of Argo CD's module, downloaded, and its version (`v3.6.1`)."""
-    run = subprocess.run(
-        ["go", "mod", "download", "-json", "github.com/argoproj/argo-cd/v3"],
-        cwd=ROOT / "tools/argocd",
-        env={**os.environ, "GOTOOLCHAIN": "auto", "GOFLAGS": "-mod=mod"},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=BUILD_SECONDS,
-    )
-    module = json.loads(run.stdout)
-    return Path(module["Dir"]), module["Version"]
+    folder = module_folder("github.com/argoproj/argo-cd/v3", "argocd")
+    return folder, folder.name.partition("@")[2]
 
 
 def offline_tree(target: Path) -> Path:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.addon_crds import definitions
-from tests.helpers.kustomize import ROOT, Manifest, build, tool
+from tests.helpers.kustomize import ROOT, Manifest, build
 from tests.helpers.overlays import NAMESPACE, environment_objects, of_kind, overlay
 
 from department_operator.objects import Template, beside_deployment, deployment
 from local.kubernetes.control_plane import ControlPlane
 from local.kubernetes.kubectl import Kubectl, wait_for
+from local.kubernetes.tools import tool
 
 ZONES = ("ap-southeast-1a", "ap-southeast-1b", "ap-southeast-1c")
 ZONE = "topology.kubernetes.io/zone"

@@ -40,15 +40,40 @@ def decide(
 ) -> list[bool]:
     """Whether each request is allowed, in order; `resource_policies` are those of buckets and keys, by ARN."""
     simulations = [_simulation(role, request, resource_policies or {}) for role, request in asked]
+    names = [f"{role.name} {request.action} {request.resource}" for role, request in asked]
+    return _decided(simulations, names)
+
+
+def may_take(asked: Sequence[tuple[Role, str, Mapping[str, str]]]) -> list[bool]:
+    """Whether a service of AWS (`pods.eks.amazonaws.com`) may take each role in a context, by the role's trust."""
+    simulations = [
+        {
+            "identityPolicies": [],
+            "serviceControlPolicies": [],
+            "resourceControlPolicies": [],
+            "resourcePolicy": role.trust,
+            "request": {
+                "action": "sts:AssumeRole",
+                "principal": service,
+                "resource": {"accountId": ACCOUNT_ID, "resource": f"arn:aws:iam::{ACCOUNT_ID}:role/{role.name}"},
+                "contextVariables": dict(context),
+            },
+        }
+        for role, service, context in asked
+    ]
+    return _decided(simulations, [f"{service} takes {role.name}" for role, service, _ in asked])
+
+
+def _decided(simulations: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[bool]:
     command = [str(NODE), str(SCRIPT), str(_installed() / "package.json")]
     done = subprocess.run(
         command, input=json.dumps(simulations), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
-    for (role, request), answer in zip(asked, answers, strict=True):
+    for name, answer in zip(names, answers, strict=True):
         # What the simulator refuses to simulate (no such action, another kind of resource) is a mistake.
-        assert answer["outcome"] != "Error", f"{role.name} {request.action} {request.resource}: {answer['why']}"
+        assert answer["outcome"] != "Error", f"{name}: {answer['why']}"
     return [answer["outcome"] == "Allowed" for answer in answers]
 
 

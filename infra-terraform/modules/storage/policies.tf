@@ -1,3 +1,17 @@
+# Services of AWS that write logs, each under its own prefix and for what is in this account.
+locals {
+  deliveries = {
+    alb = {
+      service = "logdelivery.elasticloadbalancing.amazonaws.com"
+      source  = "arn:${data.aws_partition.current.partition}:elasticloadbalancing:*:${var.account_id}:loadbalancer/*"
+    }
+    s3 = {
+      service = "logging.s3.amazonaws.com"
+      source  = "arn:${data.aws_partition.current.partition}:s3:::${var.environment}-*-${var.account_id}"
+    }
+  }
+}
+
 data "aws_iam_policy_document" "bucket" {
   for_each = local.arns
 
@@ -38,7 +52,7 @@ data "aws_iam_policy_document" "bucket" {
   }
 
   dynamic "statement" {
-    for_each = each.key == "logs" ? { alb = "logdelivery.elasticloadbalancing.amazonaws.com", s3 = "logging.s3.amazonaws.com" } : {}
+    for_each = each.key == "logs" ? local.deliveries : {}
 
     content {
       sid       = "Deliver${title(statement.key)}Logs"
@@ -47,13 +61,13 @@ data "aws_iam_policy_document" "bucket" {
 
       principals {
         type        = "Service"
-        identifiers = [statement.value]
+        identifiers = [statement.value.service]
       }
 
       condition {
-        test     = "StringEquals"
-        variable = "aws:SourceAccount"
-        values   = [var.account_id]
+        test     = "ArnLike"
+        variable = "aws:SourceArn"
+        values   = [statement.value.source]
       }
     }
   }

@@ -27,8 +27,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     filter {}
 
     noncurrent_version_expiration {
-      noncurrent_days           = 90
-      newer_noncurrent_versions = 10
+      noncurrent_days = 90
     }
 
     abort_incomplete_multipart_upload {

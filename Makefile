@@ -4,7 +4,8 @@
 UV := tools/uv
 RUN := $(UV) run --no-sync
 PYTEST := $(RUN) pytest
-PARALLEL := --numprocesses 2 --dist loadgroup
+# The folders that take longest come first.
+PARALLEL := --numprocesses 2 --no-loadscope-reorder
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -16,11 +17,11 @@ demo: setup ## The same, then stops; exits 0 or says what failed
 	@$(RUN) local demo
 
 test: check-static tools frontend ## Every test
-	$(PYTEST) $(PARALLEL) services tests -m 'not timed'
+	$(PYTEST) $(PARALLEL) tests services -m 'not timed'
 	$(PYTEST) services tests -m timed
 
 check: check-static ## The fast ones while working: lint, types, unit; under a minute
-	$(PYTEST) $(PARALLEL) services tests -m 'not slow'
+	$(PYTEST) $(PARALLEL) tests services -m 'not slow'
 
 .PHONY: check-static
 check-static: setup

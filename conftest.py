@@ -1,14 +1,21 @@
 """Which tests share a process: those of one file, and those of one folder whose server takes long to start."""
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 FOLDERS_WITH_ONE_SERVER = ("tests/cluster/", "tests/frontend/")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name each test's group for `--dist loadgroup`."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = next((folder for folder in FOLDERS_WITH_ONE_SERVER if file.startswith(folder)), file)
-        item.add_marker(pytest.mark.xdist_group(group))
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Files are handed out whole, and so are those folders."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in FOLDERS_WITH_ONE_SERVER if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Take the place of `--dist`."""
+    return Scheduling(config, log)

@@ -17,6 +17,7 @@ demo: setup ## The same, then stops; exits 0 or says what failed
 	@$(RUN) local demo
 
 test: check-static tools frontend ## Every test
+	$(RUN) mypy --config-file services/frontend/pyproject.toml --python-executable services/frontend/.venv/bin/python services/frontend/src
 	$(PYTEST) $(PARALLEL) tests services -m 'not timed'
 	$(PYTEST) services tests -m timed
 

@@ -1,5 +1,6 @@
 """Argo CD in a cluster: a first install that needs no hand, departments as it shows them, and its own install."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -141,28 +142,29 @@ def test_the_api_server_takes_the_whole_install(cluster: Cluster, install: list[
 
 
 def test_each_pod_of_argocd_is_admitted_by_the_restricted_standard(cluster: Cluster, install: list[Manifest]) -> None:
+    name = f"restricted-{uuid.uuid4().hex[:8]}"
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": "restricted", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     }
     templates = [each for each in install if each["kind"] in {"Deployment", "StatefulSet"}]
     assert len(templates) >= 6
     cluster.kubectl.apply(namespace)
     try:
-        refused = [said for each in templates if (said := refusal(cluster, each))]
+        refused = [said for each in templates if (said := refusal(cluster, each, name))]
     finally:
-        cluster.kubectl.delete("namespace", "restricted", wait=False)
+        cluster.kubectl.delete("namespace", name, wait=False)
     assert not refused, "\n".join(refused)
 
 
-def refusal(cluster: Cluster, workload: Manifest) -> str:
+def refusal(cluster: Cluster, workload: Manifest, namespace: str) -> str:
     """What admission says against a pod of that workload; nothing where it would let it in."""
     spec = {name: value for name, value in workload["spec"]["template"]["spec"].items() if name != "serviceAccountName"}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": workload["metadata"]["name"], "namespace": "restricted"},
+        "metadata": {"name": workload["metadata"]["name"], "namespace": namespace},
         "spec": spec,
     }
     try:

@@ -30,5 +30,6 @@ def token() -> str:
 @asynccontextmanager
 async def client() -> AsyncIterator[Client]:
     """The service as that user; see `token`."""
-    async with enrichment.client_of(settings().gateway_url, token()) as found:
+    whose = token()
+    async with enrichment.client_of(settings().gateway_url, whose) as found:
         yield found

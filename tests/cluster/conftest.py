@@ -7,7 +7,7 @@ import pytest
 from local.kubernetes.cluster import Cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Argo CD, a Git server, the operator and simulated nodes; `make cluster` with ports and a folder of its own."""
     with Cluster(tmp_path_factory.mktemp("cluster") / "state") as running:

@@ -165,10 +165,11 @@ def test_a_change_by_hand_is_healed(cluster: Cluster, argocd: ArgoCD, work: Work
 
 
 def test_the_number_of_replicas_is_the_autoscalers(cluster: Cluster, argocd: ArgoCD, work: WorkCopy) -> None:
-    cluster.kubectl.run("scale", "deployment", "agentgateway", "-n", SERVICES, "--replicas=4")
-    (work.folder / "overlays/prod/agentgateway/README.md").write_text("A commit that changes nothing.\n")
-    argocd.wait_synced("agentgateway", work.push("A commit that changes nothing"))
-    deployment = cluster.kubectl.get("deployment", "agentgateway", namespace=SERVICES)
+    # The worker, since its autoscaler is KEDA, which does not run here: nobody else changes the number meanwhile.
+    cluster.kubectl.run("scale", "deployment", "application-worker", "-n", SERVICES, "--replicas=4")
+    (work.folder / "overlays/prod/application/README.md").write_text("A commit that changes nothing.\n")
+    argocd.wait_synced("application", work.push("A commit that changes nothing"))
+    deployment = cluster.kubectl.get("deployment", "application-worker", namespace=SERVICES)
     assert deployment is not None
     assert deployment["spec"]["replicas"] == 4
 

@@ -25,13 +25,13 @@ def start(stack: Stack) -> None:
     print(f"everything is ready after {time.monotonic() - begin:.0f} s")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def packages() -> None:
     """Langflow, installed."""
     subprocess.run(["make", "--no-print-directory", "frontend"], cwd=ROOT, check=True, timeout=280)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole system with one replica of the page, on SQLite."""
     running = Stack(tmp_path_factory.mktemp("site") / "state", frontends=1, settings=QUICK)
@@ -42,13 +42,13 @@ def site(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site_data(site: Stack) -> dict[str, DataSet]:
     """Every data set of every department, by its full name."""
     return {data_set.ref: data_set for data_set in read_data_sets(site)}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     path = shutil.which("chromium")

@@ -32,7 +32,9 @@ def main() -> int:
     if as_document:
         print(json.dumps(as_json(months, table), indent=2))
         return 0
-    print(f"List prices of AWS in {table.region} as of {table.as_of}, before tax; prices.yaml says which were compared.\n")
+    print(
+        f"List prices of AWS in {table.region} as of {table.as_of}, before tax; prices.yaml says which were compared.\n"
+    )
     print("\n\n".join(as_text(month, table) for month in months))
     return 0
 

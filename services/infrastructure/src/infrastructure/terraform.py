@@ -37,7 +37,7 @@ AGAINST_STAND_IN: Final = """
 provider "aws" {
   skip_metadata_api_check = true
   s3_use_path_style       = true
-  max_retries             = 1
+  max_retries             = 3
 }
 """
 LOCAL_STATE: Final = 'terraform {\n  backend "local" {}\n}\n'

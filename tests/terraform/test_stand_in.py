@@ -1,0 +1,213 @@
+"""The environment dev, applied to a stand-in for AWS: made, unchanged by a second plan, grown by a zone, gone."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import boto3
+import httpx2
+import pytest
+import yaml
+from tests.helpers.stack import free_port
+
+from infrastructure.resources import resources
+from infrastructure.terraform import ACCOUNT, ACCOUNT_ID, REGION, Workspace
+from local.kubernetes.kubectl import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT: Final = "environments/dev"
+DIFFERS: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "stand_in.yaml").read_text())
+LACKING: Final[dict[str, str]] = DIFFERS["lacking"]
+
+# moto forgets how the cluster is entered, so that every plan would replace it; and names a security group that is none.
+OF_THE_CLUSTER: Final = """
+resource "aws_eks_cluster" "this" {
+  lifecycle {
+    ignore_changes = [access_config, bootstrap_self_managed_addons, upgrade_policy]
+  }
+}
+
+output "security_group_id" {
+  value = aws_security_group.of_the_cluster.id
+}
+"""
+SECURITY_GROUP: Final = """
+resource "aws_security_group" "of_the_cluster" {
+  name = "eks-cluster-sg"
+}
+"""
+# moto reads a Deny without its condition, so that the rule "TLS only" would close the bucket to everybody.
+OPEN_BUCKET: Final = """
+resource "aws_s3_bucket_policy" "this" {
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Principal = "*", Action = "s3:*", Resource = "${aws_s3_bucket.this.arn}/*" }]
+  })
+}
+"""
+ONE_ZONE_MORE: Final = """
+module "platform" {
+  zones      = ["ap-southeast-1a", "ap-southeast-1b", "ap-southeast-1c"]
+  node_zones = ["ap-southeast-1a", "ap-southeast-1c"]
+}
+"""
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=5).is_success
+    except httpx2.TransportError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the stand-in, which holds nothing but AWS's own policies."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "MOTO_ACCOUNT_ID": ACCOUNT_ID, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+    log = tmp_path_factory.mktemp("stand-in") / "log"
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("w") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
+        try:
+            wait_for(lambda: answers(url), 60, "the stand-in answers")
+            yield url
+        finally:
+            process.kill()
+
+
+def forgotten(change: dict[str, Any]) -> bool:
+    """Whether an update only sends again what the stand-in did not keep."""
+    if change["change"]["actions"] != ["update"]:
+        return False
+    before, after, unknown = (change["change"][key] for key in ("before", "after", "after_unknown"))
+    changed = {key for key in after if before.get(key) != after[key]} | {key for key in unknown if unknown[key] is True}
+    return changed <= set(DIFFERS["forgotten"].get(change["type"], ()))
+
+
+class Environment:
+    """The root in a work copy, applied but for what the stand-in lacks."""
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.workspace = Workspace(folder, endpoint=endpoint)
+        self.workspace.detach(ROOT)
+        cluster = self.workspace.path("modules/cluster")
+        (cluster / "stand_in_override.tf").write_text(OF_THE_CLUSTER)
+        (cluster / "stand_in.tf").write_text(SECURITY_GROUP)
+        zone = self.client("route53").create_hosted_zone(Name=ACCOUNT["domain"], CallerReference="test")
+        hosted_zone_id = zone["HostedZone"]["Id"].removeprefix("/hostedzone/")
+        self.workspace.write_variables(ROOT, {"account": {**ACCOUNT, "hosted_zone_id": hosted_zone_id}})
+        self.workspace.init(ROOT)
+
+    def client(self, service: Literal["ec2", "iam", "route53", "s3"]) -> Any:
+        session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=REGION)
+        return session.client(service, endpoint_url=self.endpoint)
+
+    def targets(self, plan: dict[str, Any]) -> list[str]:
+        """An option for each resource that the stand-in knows; without its key, since all of a kind go together."""
+        known = {
+            re.sub(r"\[[^\]]*\]$", "", each.address)
+            for each in resources(plan)
+            if not {each.type, f"{each.type}.{each.name}"} & LACKING.keys()
+        }
+        return [f"-target={address}" for address in sorted(known)]
+
+    def plan(self, *arguments: str) -> dict[str, list[str]]:
+        """What would change, by address, but for what the stand-in forgets."""
+        plan = self.workspace.plan(ROOT, *arguments)
+        return {
+            change["address"]: change["change"]["actions"]
+            for change in plan["resource_changes"]
+            if change["change"]["actions"] not in (["no-op"], ["read"]) and not forgotten(change)
+        }
+
+    def apply(self, *arguments: str) -> None:
+        self.workspace.run(ROOT, "apply", "-auto-approve", "-no-color", "-parallelism=12", *arguments)
+
+    def in_state(self) -> list[str]:
+        listed = self.workspace.run(ROOT, "state", "list").stdout.splitlines()
+        return [address for address in listed if ".data." not in address]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, endpoint: str, dev_plan: dict[str, Any]) -> Environment:
+    made = Environment(tmp_path_factory.mktemp("environment") / "tree", endpoint)
+    made.apply(*made.targets(dev_plan))
+    return made
+
+
+def test_an_environment_is_made(environment: Environment, dev_plan: dict[str, Any]) -> None:
+    planned = {
+        each.address for each in resources(dev_plan) if not {each.type, f"{each.type}.{each.name}"} & LACKING.keys()
+    }
+    assert planned <= set(environment.in_state())
+    assert len(planned) > 150
+    print(f"{len(planned)} of {len(resources(dev_plan))} resources applied")
+
+
+def test_a_second_plan_is_empty(environment: Environment, dev_plan: dict[str, Any]) -> None:
+    assert environment.plan(*environment.targets(dev_plan)) == {}
+
+
+def test_a_zone_is_added_without_replacing_anything(environment: Environment, dev_plan: dict[str, Any]) -> None:
+    override = environment.workspace.path(ROOT) / "zone_override.tf"
+    override.write_text(ONE_ZONE_MORE)
+    changes = environment.plan(*environment.targets(dev_plan))
+    assert {"create"} < {action for actions in changes.values() for action in actions} <= {"create", "update"}
+    created = [address for address, actions in changes.items() if actions == ["create"]]
+    assert any('aws_subnet.private["ap-southeast-1c"]' in address for address in created)
+    assert not any('["ap-southeast-1a"]' in address for address in created if "autoscal" not in address)
+
+
+def test_destroy_leaves_nothing(environment: Environment) -> None:
+    (environment.workspace.path(ROOT) / "zone_override.tf").unlink(missing_ok=True)
+    kept = [each for each in environment.in_state() if any(f".{kind}." in each for kind in DIFFERS["undeletable"])]
+    environment.workspace.run(ROOT, "state", "rm", *kept)
+    environment.workspace.run(ROOT, "destroy", "-auto-approve", "-no-color", "-parallelism=12")
+    assert environment.in_state() == []
+    assert environment.client("s3").list_buckets()["Buckets"] == []
+    vpcs = environment.client("ec2").describe_vpcs()["Vpcs"]
+    assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
+    roles = environment.client("iam").list_roles()["Roles"]
+    assert [role["RoleName"] for role in roles if role["RoleName"].startswith("dev-")] == []
+
+
+def test_what_the_stand_in_lacks_is_planned_and_has_a_reason(
+    dev_plan: dict[str, Any], prod_plan: dict[str, Any]
+) -> None:
+    types = {each.type for plan in (dev_plan, prod_plan) for each in resources(plan)}
+    assert {key.partition(".")[0] for key in LACKING} <= types
+    assert all(len(reason) > 10 for reason in LACKING.values())
+
+
+def test_the_first_script_makes_the_bucket_and_moves_its_own_state_there(endpoint: str, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "tree", endpoint=endpoint)
+    root = workspace.path("state")
+    text = (root / "versions.tf").read_text()
+    (root / "versions.tf").write_text(
+        text.replace('backend "s3" {', 'backend "s3" {\n    use_path_style = true\n    skip_s3_checksum = true')
+    )
+    (root / "account_override.tf").write_text(workspace.provider)
+    (workspace.path("modules/state") / "stand_in_override.tf").write_text(OPEN_BUCKET)
+    done = subprocess.run(
+        [root / "first-time", "example-company-terraform-state"],
+        env=workspace.environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = workspace.run("state", "state", "list").stdout
+    assert "module.state.aws_s3_bucket.this" in listed
+    assert not (root / "terraform.tfstate").exists()
+    assert json.loads(workspace.run("state", "output", "-json").stdout)["bucket"]["value"] == (
+        "example-company-terraform-state"
+    )

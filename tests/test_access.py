@@ -118,7 +118,7 @@ async def _run_jobs(world: World, files: dict[str, dict[str, str]], findings: Fi
             answer = await world.rest(user).call("POST", "/api/jobs", body={"file": files[user][extension]})
             _note(world, findings, f"REST jobs {extension}", user, answer)
             if not allowed:
-                assert answer.status == 422, answer
+                assert answer.status == 403, answer
                 jobs[user] = "0" * 32
                 continue
             job = await world.rest(user).finished(answer.json["id"])

@@ -14,8 +14,8 @@ from common.problem import Problem
 LINGER_SECONDS = 2
 """How long what an oversized request still sends is read and thrown away, so that the client gets to read why."""
 
-KEEP_ALIVE_SECONDS = 75
-"""Above the 60 s after which a load balancer closes an idle connection, so that it never sends into a closed one."""
+KEEP_ALIVE_SECONDS = 330
+"""Above the 300 s after which a load balancer closes an idle connection, so that it never sends into a closed one."""
 
 SECURITY_HEADERS = [
     ("x-content-type-options", "nosniff"),

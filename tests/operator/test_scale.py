@@ -43,7 +43,11 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, audit: Path) -> Iterator[World]:
     """A cluster of its own, which writes down what the operator asks of it."""
-    arguments = [f"audit-policy-file={audit / 'policy.yaml'}", f"audit-log-path={audit / 'log'}"]
+    arguments = [
+        f"audit-policy-file={audit / 'policy.yaml'}",
+        f"audit-log-path={audit / 'log'}",
+        "service-cluster-ip-range=10.96.0.0/16",  # a Service each: the default has 254 addresses
+    ]
     with world(tmp_path_factory.mktemp("scale"), api_server_arguments=arguments) as running:
         yield running
 

@@ -276,7 +276,7 @@ class Cluster:
 
     def stop(self) -> int:
         """Stop whatever runs of it, and remove its folder; returns how many processes there were."""
-        stopped = self.control_plane.stop()
+        stopped = self.control_plane.stop() + self._supervisor.stop()
         argocd.ASK_PASS.unlink(missing_ok=True)
         return stopped
 

@@ -1,13 +1,12 @@
 """What the platform's add-ons bring as CustomResourceDefinitions: from the release's Go module, where it has one."""
 
-import json
-import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.helpers.kustomize import BUILD_SECONDS, ROOT, argocd_module
+from tests.helpers.kustomize import ROOT, argocd_module
+
+from local.kubernetes.tools import module_folder
 
 # The newest release whose Go module can be had; later ones serve the same external-secrets.io/v1.
 EXTERNAL_SECRETS = "v1.3.2"
@@ -59,20 +58,6 @@ TARGET_GROUP_BINDING: dict[str, Any] = {
 }
 
 
-@cache
-def go_module(path: str, version: str) -> Path:
-    """The folder of a module, downloaded where it is not yet."""
-    run = subprocess.run(
-        ["go", "mod", "download", "-json", f"{path}@{version}"],
-        cwd="/",
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=BUILD_SECONDS,
-    )
-    return Path(json.loads(run.stdout)["Dir"])
-
-
 def chart_version(application: str) -> str:
     """The version of a chart that apps/platform pins."""
     document = yaml.safe_load((ROOT / "apps/platform" / f"{application}.yaml").read_text())
@@ -81,8 +66,8 @@ def chart_version(application: str) -> str:
 
 def definitions() -> list[Path | dict[str, Any]]:
     """Files and objects to apply before what is in overlays/, apps/ and clusters/."""
-    keda = go_module("github.com/kedacore/keda/v2", f"v{chart_version('keda')}") / "config/crd/bases"
-    secrets = go_module("github.com/external-secrets/external-secrets", EXTERNAL_SECRETS) / "config/crds/bases"
+    keda = module_folder(f"github.com/kedacore/keda/v2@v{chart_version('keda')}") / "config/crd/bases"
+    secrets = module_folder(f"github.com/external-secrets/external-secrets@{EXTERNAL_SECRETS}") / "config/crds/bases"
     argocd = argocd_module()[0] / "manifests/crds"
     return [
         *(keda / f"keda.sh_{kind}.yaml" for kind in ("scaledobjects", "triggerauthentications")),

@@ -27,8 +27,8 @@ def tool(name: str) -> Path:
 
 
 @cache
-def module_folder(module: str, tools: str) -> Path:
-    """The read-only folder of a Go module, in the version that `tools/<tools>/go.mod` requires.
+def module_folder(module: str, tools: str = "") -> Path:
+    """The read-only folder of a Go module: of `module@version`, or in the version that `tools/<tools>/go.mod` requires.
 
     Raises:
         ToolError: It could not be fetched.

@@ -11,7 +11,6 @@ SECONDS = 1000
 PATIENCE = 60 * SECONDS
 INPUT = '[data-testid="input-chat-playground"]'
 REFUSAL = re.compile(r"status of 4[0-9][0-9] .*/gateway/api/")
-ATTACH = '[data-testid="input-wrapper"] input[type="file"]'
 
 
 class Person:
@@ -64,22 +63,6 @@ class Person:
         with self.page.expect_download() as download:
             self.page.get_by_role("link", name=name).first.click()
         return Path(download.value.path())
-
-    def open_chat(self) -> None:
-        """Go to the Playground by the link of the first page."""
-        self.page.get_by_role("link", name="Chat", exact=True).click()
-        expect(self.page.locator(INPUT)).to_be_visible(timeout=PATIENCE)
-
-    def attach(self, file: Path) -> None:
-        """Attach a file in the Playground, and see it arrive."""
-        with self.page.expect_response(lambda response: "/files/upload/" in response.url):
-            self.page.locator(ATTACH).set_input_files(file)
-
-    def send(self, text: str = "") -> None:
-        """Send a message in the Playground."""
-        if text:
-            self.page.locator(INPUT).fill(text)
-        self.page.get_by_role("button", name="Send").click()
 
 
 class People:

@@ -19,11 +19,6 @@ class Resource:
     key: str | int | None
     values: Mapping[str, Any]
 
-    @property
-    def tag_name(self) -> str:
-        """Its Name tag, or its name in Terraform."""
-        return str((self.values.get("tags") or {}).get("Name") or self.name)
-
 
 def resources(plan: Plan, *types: str) -> list[Resource]:
     """The managed resources of these types, or all of them, in the order of their addresses."""

@@ -29,7 +29,8 @@ from local.kubernetes.kubectl import wait_for
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-BUCKET = "department-data"
+# Stand-ins for S3 in one process share what they hold: the name is not that of the other tests.
+BUCKET = "data-of-research"
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true"}
 

@@ -34,6 +34,29 @@ def test_an_object_that_was_deleted_by_hand_comes_back(cluster: World, objects: 
     assert again["metadata"]["ownerReferences"] == objects[kind]["metadata"]["ownerReferences"]
 
 
+def test_a_department_that_serves_but_has_no_service_is_not_ready_and_says_why(
+    cluster: World, objects: dict[str, Object]
+) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "no-services"},
+        "spec": {"hard": {"services": "0"}},
+    }
+    cluster.kubectl.apply(quota)
+    try:
+        wait_for(lambda: (cluster.kubectl.get("resourcequota", "no-services") or {}).get("status"), 20, "the quota")
+        cluster.kubectl.delete("service", f"mcp-{NAME}")
+        found = cluster.wait_for_reason(NAME, Ready="NotMade", UpToDate="NotMade")
+        (ready,) = (line for line in found["status"]["conditions"] if line["type"] == "Ready")
+        assert ready["status"] == "False"
+        assert f"Service mcp-{NAME}: " in ready["message"]
+        assert "exceeded quota: no-services" in ready["message"]
+    finally:
+        cluster.kubectl.delete("resourcequota", "no-services")
+    cluster.wait_for_reason(NAME, Ready="Serving", UpToDate="UpToDate", seconds=60)
+
+
 EDITS: dict[str, tuple[str, dict[str, Any], Callable[[Object], Any]]] = {
     "a label": (
         "serviceaccount",

@@ -24,12 +24,12 @@ class Situation:
 
     Attributes:
         invalid: Why the specification cannot be served, or None.
-        failure: Why an object could not be made, or None.
+        failures: Why an object could not be made, by its kind.
         revision: Of the PodTemplate as it is now; None while there is none.
     """
 
     invalid: str | None
-    failure: str | None
+    failures: Mapping[str, str]
     revision: str | None
     deployment: DeploymentState | None
     pods: Iterable[PodState]
@@ -63,8 +63,8 @@ def _data(situation: Situation) -> Condition:
 
 def _up_to_date(situation: Situation) -> Condition:
     state = situation.deployment
-    if situation.failure is not None:
-        return Condition("UpToDate", "False", "NotMade", situation.failure)
+    if situation.failures:
+        return Condition("UpToDate", "False", "NotMade", "; ".join(situation.failures.values()))
     if state is None or situation.revision is None:
         return Condition("UpToDate", "Unknown", "NotMadeYet", "There is no Deployment yet.")
     if state.revision != situation.revision:
@@ -84,10 +84,14 @@ def _up_to_date(situation: Situation) -> Condition:
 
 
 def _ready(situation: Situation, data: Condition) -> Condition:
-    if situation.deployment is not None and situation.deployment.available > 0:
+    available = situation.deployment is not None and situation.deployment.available > 0
+    # Pods that serve are of no use without these; all else that is missing leaves them as they were.
+    unreached = [why for kind, why in situation.failures.items() if kind in {"Service", "NetworkPolicy"}]
+    if available and not unreached:
         return Condition("Ready", "True", "Serving", "The department's server answers.")
-    if situation.failure is not None:
-        return Condition("Ready", "False", "NotMade", situation.failure)
+    if situation.failures:
+        why = unreached if available else situation.failures.values()
+        return Condition("Ready", "False", "NotMade", "; ".join(why))
     if situation.revision is None and situation.deployment is None:
         return Condition("Ready", "False", "NotMade", "There is no PodTemplate mcp-server in this namespace yet.")
     if data.reason == "DataMissing":

@@ -58,7 +58,8 @@ class Reconciler:
         self._repaired: dict[str, set[str]] = {}
         self._gone: dict[str, Mapping[str, Any]] = {}
         self._invalid: dict[str, str] = {}
-        self._failed: dict[str, str] = {}
+        self._failed: dict[str, dict[str, str]] = {}
+        self._parted: set[str] = set()
 
     def outdated(self, name: str) -> None:
         """What the department should be may have changed."""
@@ -80,6 +81,7 @@ class Reconciler:
         name = department["metadata"]["name"]
         self._observed.departments.pop(name, None)
         self._gone[name] = department
+        self._parted.discard(name)
 
     async def reconcile(self, name: str) -> None:
         """Bring the department to what it should be.
@@ -108,7 +110,7 @@ class Reconciler:
             await self._tell(department)
         if name in self._failed:
             self._outdated.add(name)
-            raise TryAgain(self._failed[name])
+            raise TryAgain("; ".join(self._failed[name].values()))
 
     async def _make(self, department: Mapping[str, Any]) -> None:
         name = department["metadata"]["name"]
@@ -121,18 +123,19 @@ class Reconciler:
         try:
             # Last, so that its pods find what they mount, and are closed off from their first moment.
             if (last := self._deployment(department)) is not None:
-                problems += await self._apply_changed(name, [last])
+                problems |= await self._apply_changed(name, [last])
         except UnusableTemplate as error:
-            problems.append(str(error))
+            problems["PodTemplate"] = str(error)
         try:
             await self._pod_identity.ensure(name)
         except TryAgain as error:
-            problems.append(str(error))
+            problems["PodIdentityAssociation"] = str(error)
         if problems:
-            self._failed[name] = "; ".join(problems)
-            log.warning("department.not_made", department=name, problems=problems)
+            self._failed[name] = problems
+            log.warning("department.not_made", department=name, problems=list(problems.values()))
 
-    async def _apply_changed(self, name: str, documents: list[Object]) -> list[str]:
+    async def _apply_changed(self, name: str, documents: list[Object]) -> dict[str, str]:
+        """Apply those that differ from what was applied; what went wrong, by kind."""
         known = self._observed.applied
         changed: list[tuple[Object, str]] = []
         for document in documents:
@@ -141,10 +144,10 @@ class Reconciler:
             if applied is None or applied.desired != desired:
                 changed.append((document, desired))
         answers = await asyncio.gather(*(self._apply(name, *each) for each in changed), return_exceptions=True)
-        problems: list[str] = []
+        problems: dict[str, str] = {}
         for (document, _), answer in zip(changed, answers, strict=True):
             if isinstance(answer, ApiError):
-                problems.append(f"{document['kind']} {document['metadata']['name']}: {answer}")
+                problems[document["kind"]] = f"{document['kind']} {document['metadata']['name']}: {answer}"
             elif isinstance(answer, BaseException):
                 raise answer
         return problems
@@ -189,7 +192,7 @@ class Reconciler:
         found = conditions(
             Situation(
                 invalid=self._invalid.get(name),
-                failure=self._failed.get(name),
+                failures=self._failed.get(name, {}),
                 revision=None if current is None else current.revision,
                 deployment=self._observed.deployments.get(name),
                 pods=self._observed.pods.get(name, {}).values(),
@@ -240,16 +243,20 @@ class Reconciler:
         if department is None:
             return
         observed = self._observed
+        if name not in self._parted:
+            # First: an operator that is stopped in between finds the association, and says it again.
+            message = (
+                f"The department's data stays in the data bucket, under departments/{server_name(name)}/. Delete it "
+                "there if it is no longer wanted; a department of the same name would serve it again."
+            )
+            await self._kubernetes.report(department, "DataKept", message)
+            self._parted.add(name)
         await self._pod_identity.remove(name)
-        message = (
-            f"The department's data stays in the data bucket, under departments/{server_name(name)}/. Delete it there "
-            "if it is no longer wanted; a department of the same name would serve it again."
-        )
-        await self._kubernetes.report(department, "DataKept", message)
         log.info("department.deleted", department=name)
         if name in observed.departments:
             return  # made again meanwhile
         self._gone.pop(name, None)
+        self._parted.discard(name)
         for known in (self._invalid, self._failed, self._repaired, observed.answers, observed.deployments):
             known.pop(name, None)
         for key in [key for key in observed.applied if key[1] == name]:

@@ -1,0 +1,1 @@
+"""Builds the images, and moves their versions through the environments."""

@@ -88,6 +88,26 @@ async def test_a_message_delivered_twice_at_once_to_two_workers_makes_one_result
     workers.copies.start(1)
 
 
+async def test_workers_that_are_killed_again_and_again_lose_no_row(
+    stack: Stack, rest: Callable[[str], Rest], workers: Workers, before: Traces, data_sets: dict[str, DataSet]
+) -> None:
+    dana = rest("dana")
+    jobs = await submit_all(dana, [*SMALL, LARGE])
+    async with nothing_half_is_visible(dana, jobs):
+        # How many calls of AWS a worker lives for: from its first message to several jobs at once under way.
+        for calls in (2, 5, 9, 14, 21, 34):
+            workers.aws.seen.clear()
+
+            async def reached(calls: int = calls) -> bool:
+                return len(workers.aws.seen) >= calls
+
+            await until(f"{calls} calls of AWS were made", reached, 20)
+            workers.copies.kill()
+            workers.copies.start(1)
+        await all_are_right(dana, "dana", jobs, data_sets, seconds=60)
+    only_results_are_left(traces(stack).beyond(before), list(jobs))
+
+
 THROTTLED = {"s3": "SlowDown", "sqs": "ThrottlingException", "dynamodb": "ProvisionedThroughputExceededException"}
 FAULTS: dict[str, Callable[[str], Fault]] = {
     "fails": lambda service: failing(service, 500, "InternalServerError"),

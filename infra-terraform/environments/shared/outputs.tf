@@ -7,3 +7,8 @@ output "push_role_arn" {
   description = "Role by which GitHub's workflows push images."
   value       = module.github.push_role_arn
 }
+
+output "terraform_role_arns" {
+  description = "Roles by which GitHub's workflows plan and apply Terraform."
+  value       = module.github.terraform_role_arns
+}

@@ -42,3 +42,15 @@ variable "repository_arns" {
     error_message = "repository_arns must be ARNs of ECR repositories, without *."
   }
 }
+
+variable "apply_environments" {
+  description = "Environments on GitHub in which Terraform is applied; each must ask for a reviewer's approval."
+  type        = list(string)
+  default     = ["shared", "dev", "prod"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.apply_environments) > 0 && alltrue([for name in var.apply_environments : can(regex("^[a-z][a-z0-9-]*$", name))])
+    error_message = "apply_environments must be names of environments, without *: only what was approved may change the account."
+  }
+}

@@ -60,3 +60,32 @@ run "repository_as_an_address_is_refused" {
 
   expect_failures = [var.repository]
 }
+
+run "a_pull_request_plans_and_only_an_approved_run_applies" {
+  command = plan
+
+  assert {
+    condition     = toset(jsondecode(data.aws_iam_policy_document.terraform_trust["plan"].json).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset(["repo:example-company/internal-file-processing-system:ref:refs/heads/main", "repo:example-company/internal-file-processing-system:pull_request"])
+    error_message = "Plans are of pull requests and of the main branch."
+  }
+
+  assert {
+    condition     = alltrue([for subject in jsondecode(data.aws_iam_policy_document.terraform_trust["apply"].json).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] : startswith(subject, "repo:example-company/internal-file-processing-system:environment:")])
+    error_message = "What applies must have been approved in an environment."
+  }
+
+  assert {
+    condition     = endswith(aws_iam_role_policy_attachment.terraform["plan"].policy_arn, ":policy/ReadOnlyAccess")
+    error_message = "A plan reads."
+  }
+}
+
+run "wildcard_in_an_environment_is_refused" {
+  command = plan
+
+  variables {
+    apply_environments = ["*"]
+  }
+
+  expect_failures = [var.apply_environments]
+}

@@ -1,6 +1,7 @@
 """GitHub, as a workflow meets it: the repository, its pull requests and their comments."""
 
 import os
+import re
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from delivery.markdown import LIMIT, cut
 SUMMARY_BYTES = 1024 * 1024
 """What the summary of a step may have in all."""
 READ_ONLY = 403
+PULL_REQUEST_REF = re.compile(r"refs/pull/([0-9]+)/(?:merge|head)")
 
 
 class GitHub:
@@ -85,6 +87,21 @@ class GitHub:
         return DeliveryError(
             f"{self.name}: GitHub refuses {what}: {error.status} {said or error.message or ''}".strip()
         )
+
+
+def pull_request_number() -> int | None:
+    """The pull request that this workflow's run is for; none for a run of another event."""
+    found = PULL_REQUEST_REF.fullmatch(os.environ.get("GITHUB_REF", ""))
+    return int(found[1]) if found else None
+
+
+def tell(about: str, text: str) -> None:
+    """Say something where those who started the run look: on its pull request, else in its summary alone."""
+    number = pull_request_number()
+    if number:
+        GitHub().comment(number, about, text)
+    else:
+        summarize(text)
 
 
 def summarize(text: str) -> None:

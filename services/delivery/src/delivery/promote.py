@@ -125,7 +125,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m delivery.promote", description="Copies the version files that differ from dev to prod."
     )
-    parser.add_argument("services", nargs="*", metavar="SERVICE", help="all whose versions differ, unless given")
+    parser.add_argument(
+        "services", nargs="*", metavar="SERVICE", help="all whose versions differ, unless given; blanks separate, too"
+    )
     parser.add_argument(
         "--pull-request",
         action="store_true",
@@ -134,10 +136,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="for a program")
     arguments = parser.parse_args()
     repository, address = Repository.here(), None
+    names = " ".join(arguments.services).split()
     if arguments.pull_request:
-        promotions, address = pull_request(repository, arguments.services)
+        promotions, address = pull_request(repository, names)
     else:
-        promotions = promote(repository, arguments.services)
+        promotions = promote(repository, names)
     if arguments.json:
         print(json.dumps({"promotions": [asdict(each) for each in promotions], "pull_request": address}))
         return 0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import yaml
 
 from delivery.errors import DeliveryError, run
 from delivery.git import Repository
-from delivery.github import GitHub
+from delivery.github import tell
 from delivery.markdown import Section, report
 from delivery.objects import Change, changes
+from delivery.tools import tool
 
 BUILD_SECONDS = 60
 KINDS = ("changed", "added", "removed")
@@ -41,16 +42,6 @@ class Overlay:
     broken_after: str = ""
 
 
-@cache
-def kustomize() -> str:
-    """The pinned kustomize, which is built the first time."""
-    root = Repository.here().folder
-    built = subprocess.run([root / "tools/build", "kustomize"], stdout=subprocess.PIPE, text=True, check=False)
-    if built.returncode:
-        raise DeliveryError("kustomize could not be built; the reason is above, and again in: tools/build kustomize")
-    return built.stdout.strip()
-
-
 def environments(tree: Path) -> list[str]:
     """The environments that the repository knows: each has a folder in clusters/."""
     return sorted(folder.name for folder in (tree / "clusters").iterdir() if folder.is_dir())
@@ -67,12 +58,12 @@ def folders(tree: Path, environment: str | None) -> list[str]:
     return [folder.relative_to(tree).as_posix() for folder in found]
 
 
-def build(folder: Path) -> list[Built] | str:
+def build(kustomize: str, folder: Path) -> list[Built] | str:
     """The objects of a folder, or what kustomize complained of; nothing where there is no such folder."""
     if not (folder / "kustomization.yaml").is_file():
         return []
     done = subprocess.run(
-        [kustomize(), "build", folder], capture_output=True, text=True, check=False, timeout=BUILD_SECONDS
+        [kustomize, "build", folder], capture_output=True, text=True, check=False, timeout=BUILD_SECONDS
     )
     if done.returncode:
         # The paths of this machine say nothing to who reads.
@@ -80,13 +71,12 @@ def build(folder: Path) -> list[Built] | str:
     return [document for document in yaml.load_all(done.stdout, yaml.CSafeLoader) if document]
 
 
-def compare(before: Path, after: Path, environment: str | None = None) -> Iterator[Overlay]:
+def compare(kustomize: str, before: Path, after: Path, environment: str | None = None) -> Iterator[Overlay]:
     """Build what both trees deploy, and yield each folder that renders to something else, in order."""
     names = sorted({*folders(before, environment), *folders(after, environment)})
-    kustomize()
     with ThreadPoolExecutor() as pool:
-        olds = pool.map(build, (before / name for name in names))
-        news = pool.map(build, (after / name for name in names))
+        olds = pool.map(partial(build, kustomize), (before / name for name in names))
+        news = pool.map(partial(build, kustomize), (after / name for name in names))
         for name, old, new in zip(names, olds, news, strict=True):
             overlay = Overlay(
                 name,
@@ -145,7 +135,7 @@ def render(
     old = repository.commit_of(before)
     new = repository.commit_of(after) if after else None
     with _tree(repository, old) as left, _tree(repository, new) as right:
-        overlays = list(compare(left, right, environment))
+        overlays = list(compare(tool(repository.folder, "kustomize"), left, right, environment))
     title = f"Rendered manifests{f' of {environment}' if environment else ''}: `{old[:8]}` → "
     return markdown(overlays, title + (f"`{new[:8]}`" if new else "work tree")), overlays
 
@@ -159,7 +149,7 @@ def main() -> int:
     parser.add_argument("--from", dest="before", required=True, metavar="REVISION", help="such as origin/main")
     parser.add_argument("--to", dest="after", metavar="REVISION", help="the work tree as it is, unless given")
     parser.add_argument("--environment", metavar="NAME", help="dev, prod or local only")
-    parser.add_argument("--comment", type=int, metavar="NUMBER", help="say it on this pull request; needs GITHUB_TOKEN")
+    parser.add_argument("--comment", action="store_true", help="in a workflow: say it on the run's pull request too")
     parser.add_argument("--json", action="store_true", help="for a program")
     arguments = parser.parse_args()
     repository = Repository.here()
@@ -172,7 +162,7 @@ def main() -> int:
     else:
         print(text)
     if arguments.comment:
-        GitHub().comment(arguments.comment, "rendered", text)
+        tell("rendered", text)
     broken = [overlay.folder for overlay in overlays if overlay.broken_after]
     if broken:
         print(f"does not build: {', '.join(broken)}", file=sys.stderr)

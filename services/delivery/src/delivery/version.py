@@ -75,18 +75,19 @@ def main() -> int:
         prog="python -m delivery.version",
         description="Raises the version of services in dev: writes overlays/dev/<service>/version/kustomization.yaml.",
     )
-    parser.add_argument("services", nargs="+", metavar="SERVICE", help="such as agentgateway")
+    parser.add_argument("services", nargs="+", metavar="SERVICE", help="such as agentgateway; blanks separate, too")
     parser.add_argument("version", metavar="VERSION", help="a full commit, or a semantic version such as 1.4.2")
     parser.add_argument(
         "--push", action="store_true", help="commit on the newest main of origin and push it; the work tree stays"
     )
     parser.add_argument("--json", action="store_true", help="for a program")
     arguments = parser.parse_args()
+    services = " ".join(arguments.services).split()
     repository = Repository.here()
     if arguments.push:
-        raised, made = push(repository, arguments.services, arguments.version)
+        raised, made = push(repository, services, arguments.version)
     else:
-        raised, made = raise_versions(repository, arguments.services, arguments.version), None
+        raised, made = raise_versions(repository, services, arguments.version), None
     if arguments.json:
         print(json.dumps({"environment": DEV, "services": [asdict(each) for each in raised], "commit": made}))
         return 0

@@ -55,8 +55,8 @@ setup: .venv/.synced
 	@$(UV) sync --locked --quiet
 	@touch $@
 
-cluster: setup ## A real control plane with Argo CD, a Git server and the operator; prints how to reach each
-	@$(RUN) local cluster up
+cluster: setup ## A real control plane with Argo CD, a Git server and the operator; NODE=real (root): with real pods
+	@$(RUN) local cluster up $(if $(NODE),--node $(NODE))
 
 cluster-down: setup ## Stop that; nothing is left
 	@$(RUN) local cluster down

@@ -1,4 +1,4 @@
-// Built by tools/build.
+// Names in the cluster of `make cluster NODE=real`; built by tools/build.
 module fileprocessing.internal/tools/coredns
 
 go 1.25.0

@@ -4,6 +4,7 @@ As https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-
 """
 
 import base64
+import random
 import secrets
 import time
 from collections.abc import Sequence
@@ -167,7 +168,7 @@ class AppEdge:
 
     async def forward(self, request: web.Request, session: Session) -> web.StreamResponse | None:
         """Hand a request on, with who sends it; None where there is nothing behind."""
-        targets = [self._gateway] if request.path.startswith("/gateway/") else self._frontends
+        targets: Sequence[Proxy] = [self._gateway] if request.path.startswith("/gateway/") else self._frontends
         if not targets:
             return None
         # Whoever sends these headers from outside pretends to be the load balancer.
@@ -176,8 +177,12 @@ class AppEdge:
         headers["x-amzn-oidc-accesstoken"] = session.access
         headers["x-amzn-oidc-identity"] = session.subject
         headers["x-amzn-oidc-data"] = self._user_claims(session)
-        # As a load balancer without stickiness: any target, whichever answered before.
-        return await secrets.choice(targets).forward(request, headers)
+        # As a load balancer without stickiness: any target, whichever answered before, but none that is gone.
+        for target in random.sample(targets, len(targets)):
+            answer = await target.forward_if_up(request, headers.copy())
+            if answer is not None:
+                return answer
+        return web.Response(status=503, text="503 Service Temporarily Unavailable\n")
 
     def _user_claims(self, session: Session) -> str:
         expires = int(time.time()) + 120

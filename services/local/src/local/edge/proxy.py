@@ -59,6 +59,10 @@ class Proxy:
 
     async def forward(self, request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse:
         """Answer `request` by what the target answers to it, with `headers` in place of its own."""
+        return await self.forward_if_up(request, headers) or _bad_gateway()
+
+    async def forward_if_up(self, request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse | None:
+        """The same; None where nobody listens there, so that nothing was sent."""
         if not request.raw_path.startswith("/"):
             return web.Response(status=400, text="400 Bad Request\n")
         _add_forwarding(headers, request)
@@ -75,12 +79,14 @@ class Proxy:
                 skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
             ) as answer:
                 return await _relay(request, answer)
+        except aiohttp.ClientConnectorError:
+            return None
         except aiohttp.ClientConnectionError:
-            return web.Response(status=502, text="502 Bad Gateway: the service behind does not answer\n")
+            return _bad_gateway()
         except TimeoutError:
             return web.Response(status=504, text="504 Gateway Timeout\n")
 
-    async def _web_socket(self, request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse:
+    async def _web_socket(self, request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse | None:
         """Join two WebSockets, until one of them ends."""
         # The handshake's own headers are made anew for each side.
         own = {name: value for name, value in headers.items() if not name.lower().startswith("sec-websocket-")}
@@ -90,8 +96,10 @@ class Proxy:
             behind = await self._session.ws_connect(url, headers=own, protocols=protocols, max_msg_size=0)
         except aiohttp.WSServerHandshakeError as error:
             return web.Response(status=error.status, text=f"{error.status}\n")
+        except aiohttp.ClientConnectorError:
+            return None
         except aiohttp.ClientError:
-            return web.Response(status=502, text="502 Bad Gateway: the service behind does not answer\n")
+            return _bad_gateway()
         async with behind:
             before = web.WebSocketResponse(protocols=[behind.protocol] if behind.protocol else (), max_msg_size=0)
             await before.prepare(request)
@@ -102,6 +110,10 @@ class Proxy:
             await asyncio.gather(*pumps, return_exceptions=True)
             await before.close()
         return before
+
+
+def _bad_gateway() -> web.Response:
+    return web.Response(status=502, text="502 Bad Gateway: the service behind does not answer\n")
 
 
 WebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse

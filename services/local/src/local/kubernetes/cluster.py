@@ -10,19 +10,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.request import urlopen
 
-from local import names
+from local import data
 from local.addresses import HOST, Addresses
-from local.kubernetes import addons, argocd
+from local.kubernetes import addons, argocd, facts
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane, ControlPlaneError
 from local.kubernetes.kubectl import Kubectl, NotYet, wait_for
 from local.kubernetes.nodes import nodes
 from local.kubernetes.programs import Program
+from local.kubernetes.real_node import machine, network
+from local.kubernetes.real_node.objects import system_objects, tainted
 from local.kubernetes.tools import REPOSITORY, tool
 from local.services import aws_environment
 from local.stack import free_block, is_free
@@ -33,23 +35,42 @@ REMOTE = "https://github.com/example-company/internal-file-processing-system.git
 NAME = REMOTE.rpartition("/")[2]
 PROGRAMS = ("kwokctl", "kwok", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "metrics-server")
 TOOLS = ("kubectl", "kustomize", *PROGRAMS, "redis", "argocd")
-PORTS = {"git": 0, "argocd": 1, "department-operator": 2, "aws": 5}
+PORTS = {"git": 0, "argocd": 1, "department-operator": 2, "app": 3, "api": 4, "aws": 5, "login": 6}
 START_SECONDS = 300
+# What a control plane with a real node has as on AWS: addresses, and who is told where the API server is.
+API_SERVER_ARGUMENTS = (f"service-cluster-ip-range={network.SERVICE_CIDR}", "endpoint-reconciler-type=none")
+# Nobody who looks at it wants to wait five minutes until an autoscaler takes back what it gave.
+CONTROLLER_ARGUMENTS = ("horizontal-pod-autoscaler-downscale-stabilization=30s",)
+CERTIFICATE_NAMES = (network.API_SERVER, network.API_SERVER_SERVICE, "kubernetes.default.svc")
 Progress = Callable[[str], None]
 
 
 class Cluster:
     """One cluster: everything it writes is in one folder, and every process is marked with it."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, *, real_node: bool = False, archives: Sequence[Path] = ()
+    ) -> None:
         """Nothing is started yet.
 
         Args:
             folder: Where everything is written; removed when the cluster stops.
             port: First of the ports that people use; free ones without it.
+            real_node: Whether pods run, on a node of this machine. Needs root.
+            archives: Images (OCI archives) that it has.
         """
         self.folder = folder.resolve()
-        self.control_plane = ControlPlane(self.folder, controllers=True)
+        self.environment = "real" if real_node else "prod"
+        more = (API_SERVER_ARGUMENTS, CONTROLLER_ARGUMENTS, CERTIFICATE_NAMES) if real_node else ((), (), ())
+        self.control_plane = ControlPlane(
+            self.folder,
+            controllers=True,
+            api_server_arguments=more[0],
+            controller_arguments=more[1],
+            certificate_names=more[2],
+        )
+        self.node = machine.RealNode(self.folder, self.control_plane.environment)
+        self._real_node, self._archives = real_node, archives
         self.kubectl: Kubectl = self.control_plane.kubectl
         self._state = StateFolder(self.folder)
         self._supervisor = Supervisor(self._state)
@@ -122,11 +143,14 @@ class Cluster:
             raise
 
     def _start(self, progress: Progress) -> None:
-        for name in TOOLS:
+        for name in (*TOOLS, *(machine.TOOLS if self._real_node else ())):
             tool(name)
         progress("all programs are built")
         self.control_plane.start()
         progress("the control plane is ready")
+        if self._real_node:
+            self.node.start(self.control_plane)
+            progress("the real node has its namespaces")
         self._state.write(StackFile(port=self._addresses.first_port, departments=[]))
         self._state.logs.mkdir()
         self.commands.mkdir()
@@ -139,12 +163,18 @@ class Cluster:
         progress("what Argo CD and the services need is installed")
         self._supervisor.start(self.programs, restart=True, settings={})
         self._wait(progress)
-        self.kubectl.run("apply", "--server-side", "-k", str(REPOSITORY / "clusters" / "local"))
+        if self._real_node:
+            self.node.import_images(self._archives)
+            progress("the real node has its images")
+        root = REPOSITORY / "clusters" / ("real" if self._real_node else "local")
+        self.kubectl.run("apply", "--server-side", "-k", str(root))
 
     def _check(self) -> None:
         if self.is_up:
             raise ControlPlaneError(f"a cluster is up already in {self.folder}; stop it: make cluster-down")
-        self.control_plane.stop()
+        self._stop()
+        if self._real_node:
+            self.node.check()
         for port in map(self._port, PORTS):
             if not is_free(port):
                 raise ControlPlaneError(
@@ -156,29 +186,15 @@ class Cluster:
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             for name in (NAMESPACE, argocd.NAMESPACE)
         ]
-        self.kubectl.apply(*namespaces, *nodes())
+        simulated = map(tainted, nodes()) if self._real_node else nodes()
+        self.kubectl.apply(*namespaces, *simulated, *(system_objects() if self._real_node else ()))
         self.kubectl.apply(*argocd.configuration(objects), *addons.definitions())
-        self.kubectl.apply(argocd.repository(REMOTE, self._url("git")), self._aws_facts())
-
-    def _aws_facts(self) -> dict[str, object]:
-        """What Terraform knows of AWS, for this cluster's AWS."""
-        facts = {
-            "AWS_REGION": names.REGION,
-            "CLUSTER_NAME": "local-file-processing",
-            "DEPARTMENT_ROLE_ARN": f"arn:aws:iam::{names.ACCOUNT}:role/local-department",
-            "DEPARTMENT_DATA_BUCKET": names.DATA_BUCKET,
-            "FILES_BUCKET": names.FILES_BUCKET,
-            "JOBS_QUEUE_URL": f"{self.aws_url}/{names.ACCOUNT}/{names.JOBS_QUEUE}",
-            "JOBS_TABLE": names.JOBS_TABLE,
-            "EXCHANGES_TABLE": names.EXCHANGES_TABLE,
-            "COGNITO_ISSUER": names.COGNITO_ISSUER,
-            "COGNITO_PUBLIC_CLIENT_ID": names.PUBLIC_CLIENT,
-            "GATEWAY_SIGNING_KEY_ID": names.SIGNING_KEY,
-            "CLUSTER_ISSUER": "https://kubernetes.default.svc.cluster.local",
-            "ALB_ARN": names.ALB_ARN,
-        }
-        metadata = {"name": "aws-facts", "namespace": NAMESPACE}
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": facts}
+        told = facts.aws_facts(self.aws_url)
+        if self._real_node:
+            aws = f"http://{network.AWS}:443"
+            told = facts.aws_facts(aws) | facts.endpoints(aws, *(self._url(name) for name in ("app", "api", "login")))
+            self.kubectl.apply(facts.frontend_secret())
+        self.kubectl.apply(argocd.repository(REMOTE, self._url("git")), facts.config_map(told))
 
     def _seed(self) -> None:
         """Make the repository that people push to: what is committed here, as its branch `main`."""
@@ -198,6 +214,10 @@ class Cluster:
             "homepage": REMOTE.removesuffix(".git"),
         }
         (self.folder / "data").mkdir()
+        aws, api_server = self._port("aws"), self.control_plane.api_server_port
+        own = self.node.programs(api_server, aws) if self._real_node else [self._operator()]
+        if self._real_node:
+            data.write(self.folder / "data")
         return [
             *argocd.programs(objects, self.control_plane.kubeconfig, self.folder / "argocd", ports),
             Program("git", [sys.executable, "-m", "local.kubernetes.git_server", json.dumps(git)], self._port("git")),
@@ -213,22 +233,26 @@ class Cluster:
                     "APP_URL": "http://localhost",
                 },
             ),
-            Program(
-                "department-operator",
-                [sys.executable, "-m", "department_operator"],
-                self._port("department-operator"),
-                f"{self.operator_url}/healthz",
-                {
-                    "KUBECONFIG": str(self.control_plane.kubeconfig),
-                    "HOST": HOST,
-                    "PORT": str(self._port("department-operator")),
-                    "METRICS_PORT": "0",
-                    "CLUSTER_NAME": "local-file-processing",
-                    "DEPARTMENT_ROLE_ARN": f"arn:aws:iam::{names.ACCOUNT}:role/local-department",
-                    **aws_environment(self._addresses),
-                },
-            ),
+            *own,
         ]
+
+    def _operator(self) -> Program:
+        """The operator as a process, where no pod could run it."""
+        return Program(
+            "department-operator",
+            [sys.executable, "-m", "department_operator"],
+            self._port("department-operator"),
+            f"{self.operator_url}/healthz",
+            {
+                "KUBECONFIG": str(self.control_plane.kubeconfig),
+                "HOST": HOST,
+                "PORT": str(self._port("department-operator")),
+                "METRICS_PORT": "0",
+                "CLUSTER_NAME": facts.CLUSTER_NAME,
+                "DEPARTMENT_ROLE_ARN": facts.DEPARTMENT_ROLE,
+                **aws_environment(self._addresses),
+            },
+        )
 
     def _wait(self, progress: Progress) -> None:
         begin = time.monotonic()
@@ -264,7 +288,8 @@ class Cluster:
             ControlPlaneError: Some were not in five minutes; the message names them.
         """
         # The ApplicationSets make theirs once the root has made them.
-        expected = {"root", *(each.name for each in (REPOSITORY / "overlays" / "prod").iterdir())} - {"departments"}
+        services = {each.name for each in (REPOSITORY / "overlays" / self.environment).iterdir()}
+        expected = {"root", *services} - {"departments"}
 
         def missing() -> set[str]:
             return expected - {name for name, done in self.synced().items() if done}
@@ -276,8 +301,13 @@ class Cluster:
 
     def stop(self) -> int:
         """Stop whatever runs of it, and remove its folder; returns how many processes there were."""
-        stopped = self.control_plane.stop() + self._supervisor.stop()
+        stopped = self._stop()
         argocd.ASK_PASS.unlink(missing_ok=True)
+        return stopped
+
+    def _stop(self) -> int:
+        stopped = self.control_plane.stop() + self._supervisor.stop()
+        self.node.remove()
         return stopped
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -15,6 +16,7 @@ from local.kubernetes.argocd import NAMESPACE
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.control_plane import ControlPlaneError
 from local.kubernetes.kubectl import KubectlError
+from local.kubernetes.real_node import check
 from local.kubernetes.tools import ToolError
 from local.settings import LocalSettings
 
@@ -29,10 +31,18 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 APPLICATIONS = "applications.argoproj.io"
 
 
-def this_cluster(*, running: bool) -> Cluster:
+class Nodes(StrEnum):
+    """What pods are scheduled to."""
+
+    SIMULATED = "simulated"
+    REAL = "real"
+
+
+def this_cluster(*, running: bool, real_node: bool = False) -> Cluster:
     """The cluster of the state folder; ends the command where it shall be running and is not."""
     settings = load_settings(LocalSettings)
-    cluster = Cluster(settings.local_state / "cluster", None if running else settings.local_cluster_port)
+    port = None if running else settings.local_cluster_port
+    cluster = Cluster(settings.local_state / "cluster", port, real_node=real_node)
     if running and not cluster.is_up:
         errors.print("No cluster is up. Start it: make cluster", style="red")
         raise typer.Exit(1)
@@ -42,12 +52,16 @@ def this_cluster(*, running: bool) -> Cluster:
 @app.command()
 def up(
     *,
+    node: Annotated[
+        Nodes,
+        typer.Option(help="Whether pods are only simulated, or run on a real node of this machine, which needs root."),
+    ] = Nodes.SIMULATED,
     wait: Annotated[bool, typer.Option(help="Wait until Argo CD has synced what is in Git.")] = True,
 ) -> None:
     """Start everything, and say how to reach it. It stays up until `local cluster down`."""
     for number in ENDING_SIGNALS:
         signal.signal(number, interrupt)
-    cluster = this_cluster(running=False)
+    cluster = this_cluster(running=False, real_node=node is Nodes.REAL)
     begin = time.monotonic()
     try:
         with console.status("Building what is not built yet (the first time, a quarter of an hour) …") as spinner:
@@ -98,6 +112,15 @@ def status() -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def node_check() -> None:
+    """Say whether this machine can run a real node. Exits 1 where it cannot, and says what to do."""
+    if reason := check.obstacle(load_settings(LocalSettings).local_state):
+        errors.print(f"This machine cannot run a real node: {reason}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+    console.print("This machine can run a real node.")
+
+
 def shown_path(path: Path) -> str:
     """A path as short as it can be said from here."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
@@ -119,7 +142,7 @@ def introduce(cluster: Cluster) -> None:
         ("Deploy", f"git push {cluster.git_url} HEAD:main"),
         ("Argo CD", f"{cluster.argocd_url}/api/v1/applications (no login)"),
         ("", f"argocd app list --plaintext --server {cluster.argocd_url.removeprefix('http://')}"),
-        ("Operator", f"{cluster.operator_url}/readyz"),
+        *([("Operator", f"{cluster.operator_url}/readyz")] if cluster.environment == "prod" else ()),
         ("AWS", f"{cluster.aws_url} (stand-in)"),
         ("Logs", shown_path(cluster.logs)),
         ("Stop it", "make cluster-down"),

@@ -16,8 +16,10 @@ from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import psutil
+import yaml
 
 from local.addresses import HOST
 from local.kubernetes.kubectl import Kubectl, wait_for
@@ -66,13 +68,23 @@ class _Command:
 class ControlPlane:
     """One control plane: everything it writes is in one folder, and every process is marked with it."""
 
-    def __init__(self, folder: Path, *, controllers: bool = False, api_server_arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        controllers: bool = False,
+        api_server_arguments: Sequence[str] = (),
+        controller_arguments: Sequence[str] = (),
+        certificate_names: Sequence[str] = (),
+    ) -> None:
         """Nothing is started yet.
 
         Args:
             folder: Where everything is written; removed when the control plane stops.
             controllers: Whether controllers, the scheduler and simulated nodes run too.
             api_server_arguments: More of kube-apiserver's, without dashes, such as `audit-log-path=/tmp/log`.
+            controller_arguments: The same of kube-controller-manager's.
+            certificate_names: Names and addresses that the API server has beside those of this machine.
         """
         self.folder = folder.resolve()
         self.kubeconfig = self.folder / "kubeconfig.yaml"
@@ -80,6 +92,8 @@ class ControlPlane:
         self._supervisor = Supervisor(StateFolder(self.folder))
         self._controllers = controllers
         self._api_server_arguments = api_server_arguments
+        self._controller_arguments = controller_arguments
+        self._certificate_names = certificate_names
         self._killed: dict[str, _Command] = {}
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -109,6 +123,7 @@ class ControlPlane:
         arguments = {
             "kube-apiserver": self._api_server_arguments,
             "kwok-controller": MANAGED_NODES if self._controllers else (),
+            "kube-controller-manager": self._controller_arguments,
         }
         named = [[f"--extra-args={name}={each}" for each in given] for name, given in arguments.items()]
         # kwokctl 0.8 miscounts where a program's second argument comes before another program's first.
@@ -141,6 +156,7 @@ class ControlPlane:
                 **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
                 **(metrics_server() if self._controllers else {"disable": CONTROLLERS}),
                 "kubectlBinary": str(tool("kubectl")),
+                "kubeApiserverCertSANs": list(self._certificate_names),
                 **{name: str(tool(program)) for name, program in programs.items()},
             },
         }
@@ -155,7 +171,22 @@ class ControlPlane:
     @property
     def logs(self) -> Path:
         """One file for each of its processes."""
-        return self.folder / "kwok" / "clusters" / NAME / "logs"
+        return self._of_kwok / "logs"
+
+    @property
+    def certificates(self) -> Path:
+        """`ca.crt`, which signed those of everyone who has one."""
+        return self._of_kwok / "pki"
+
+    @property
+    def _of_kwok(self) -> Path:
+        return self.folder / "kwok" / "clusters" / NAME
+
+    @property
+    def api_server_port(self) -> int:
+        """Where the API server listens, once it was started."""
+        server = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+        return urlsplit(str(server)).port or 443
 
     def process(self, name: str) -> psutil.Process:
         """One of its processes: `etcd`, `kube-apiserver`, …

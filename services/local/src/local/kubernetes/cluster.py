@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,7 +49,12 @@ class Cluster:
     """One cluster: everything it writes is in one folder, and every process is marked with it."""
 
     def __init__(
-        self, folder: Path, port: int | None = None, *, real_node: bool = False, archives: Sequence[Path] = ()
+        self,
+        folder: Path,
+        port: int | None = None,
+        *,
+        real_node: bool = False,
+        images: Mapping[str, Path] | None = None,
     ) -> None:
         """Nothing is started yet.
 
@@ -57,7 +62,7 @@ class Cluster:
             folder: Where everything is written; removed when the cluster stops.
             port: First of the ports that people use; free ones without it.
             real_node: Whether pods run, on a node of this machine. Needs root.
-            archives: Images (OCI archives) that it has.
+            images: Those that the node has: OCI archives by what overlays/real calls their images.
         """
         self.folder = folder.resolve()
         self.environment = "real" if real_node else "prod"
@@ -70,7 +75,7 @@ class Cluster:
             certificate_names=more[2],
         )
         self.node = machine.RealNode(self.folder, self.control_plane.environment)
-        self._real_node, self._archives = real_node, archives
+        self._real_node, self._images = real_node, images or {}
         self.kubectl: Kubectl = self.control_plane.kubectl
         self._state = StateFolder(self.folder)
         self._supervisor = Supervisor(self._state)
@@ -164,7 +169,7 @@ class Cluster:
         self._supervisor.start(self.programs, restart=True, settings={})
         self._wait(progress)
         if self._real_node:
-            self.node.import_images(self._archives)
+            self.node.import_images(self._images)
             progress("the real node has its images")
         root = REPOSITORY / "clusters" / ("real" if self._real_node else "local")
         self.kubectl.run("apply", "--server-side", "-k", str(root))

@@ -17,6 +17,7 @@ from local.kubernetes.cluster import Cluster
 from local.kubernetes.control_plane import ControlPlaneError
 from local.kubernetes.kubectl import KubectlError
 from local.kubernetes.real_node import check
+from local.kubernetes.real_node.images import SERVICES, built_images
 from local.kubernetes.tools import ToolError
 from local.settings import LocalSettings
 
@@ -42,7 +43,8 @@ def this_cluster(*, running: bool, real_node: bool = False) -> Cluster:
     """The cluster of the state folder; ends the command where it shall be running and is not."""
     settings = load_settings(LocalSettings)
     port = None if running else settings.local_cluster_port
-    cluster = Cluster(settings.local_state / "cluster", port, real_node=real_node)
+    images = built_images() if real_node else {}
+    cluster = Cluster(settings.local_state / "cluster", port, real_node=real_node, images=images)
     if running and not cluster.is_up:
         errors.print("No cluster is up. Start it: make cluster", style="red")
         raise typer.Exit(1)
@@ -62,6 +64,9 @@ def up(
     for number in ENDING_SIGNALS:
         signal.signal(number, interrupt)
     cluster = this_cluster(running=False, real_node=node is Nodes.REAL)
+    if node is Nodes.REAL and len(built_images()) < len(SERVICES):
+        errors.print("The services' images are not built. Build them: make images", style="red")
+        raise typer.Exit(1)
     begin = time.monotonic()
     try:
         with console.status("Building what is not built yet (the first time, a quarter of an hour) …") as spinner:

@@ -1,14 +1,40 @@
-"""Images of one program each, without a base: what the node itself needs, and nobody publishes in a Go module."""
+"""The node's images: those that `make images` built, and those of one program each that it needs itself."""
 
 import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
 
 TYPE = "application/vnd.oci.image"
+# The first is containerd's own, the second OCI's.
+NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+SERVICES = ("agentgateway", "application", "department-operator", "frontend", "mcp-server")
+TAG = "local"
+
+
+def built_images() -> dict[str, Path]:
+    """The archives that `make images` has made, by what overlays/real calls their images."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "internal-file-processing-system"
+    archives = {service: cache / "images" / f"{service}.tar" for service in SERVICES}
+    return {f"localhost/{service}:{TAG}": archive for service, archive in archives.items() if archive.is_file()}
+
+
+def image_name(archive: Path) -> str:
+    """What the one image of an OCI archive is called in it.
+
+    Raises:
+        KeyError: It has no name.
+        tarfile.TarError: It is no archive.
+    """
+    with tarfile.open(archive) as content:
+        index = content.extractfile("index.json")
+        assert index is not None  # noqa: S101 - it is a file in every OCI archive
+        annotations = json.load(index)["manifests"][0].get("annotations", {})
+    return str(next(annotations[name] for name in NAMES if name in annotations))
 
 
 def write_image(file: Path, name: str, program: Path) -> None:
@@ -40,7 +66,7 @@ def write_image(file: Path, name: str, program: Path) -> None:
         "layers": [_descriptor("layer.v1.tar+gzip", blobs[0])],
     }
     blobs.append(json.dumps(manifest).encode())
-    listed = _descriptor("manifest.v1+json", blobs[2]) | {"annotations": {"io.containerd.image.name": name}}
+    listed = _descriptor("manifest.v1+json", blobs[2]) | {"annotations": {NAMES[0]: name}}
     with tarfile.open(file, "w") as archive:
         _add(archive, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
         _add(archive, "index.json", json.dumps({"schemaVersion": 2, "manifests": [listed]}).encode())

@@ -3,15 +3,16 @@
 import os
 import subprocess
 import sys
+import tarfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.kubernetes.control_plane import ControlPlane, ControlPlaneError
 from local.kubernetes.programs import Program
 from local.kubernetes.real_node import cgroups, files, network
 from local.kubernetes.real_node.check import obstacle, plugin_folder
-from local.kubernetes.real_node.images import write_image
+from local.kubernetes.real_node.images import image_name, write_image
 from local.kubernetes.tools import tool
 
 TOOLS = ("kubelet", "kube-proxy", "coredns", "pause")
@@ -28,7 +29,6 @@ trap '' CHLD
 exec sleep infinity
 """
 HOLD_SECONDS = 10
-IMPORT_SECONDS = 300
 
 
 class RealNode:
@@ -130,16 +130,23 @@ class RealNode:
             Program("aws-address", [*forward, f"{network.AWS}:443", str(aws_port)], aws_port),
         ]
 
-    def import_images(self, archives: Iterable[Path]) -> None:
+    def import_images(self, archives: Mapping[str, Path]) -> None:
         """Give containerd the node's own images, and others.
+
+        Args:
+            archives: OCI archives by what their images are to be called.
 
         Raises:
             ControlPlaneError: One is not an image.
         """
-        for archive in (self._folder / "pause.tar", self._folder / "coredns.tar", *archives):
+        own = {files.PAUSE_IMAGE: self._folder / "pause.tar", COREDNS_IMAGE: self._folder / "coredns.tar"}
+        ctr = ("ctr", "--address", files.SOCKET, "--namespace", "k8s.io", "images")
+        for name, archive in {**own, **archives}.items():
             try:
-                self.run("ctr", "--address", files.SOCKET, "--namespace", "k8s.io", "images", "import", str(archive))
-            except network.NetworkError as error:
+                self.run(*ctr, "import", str(archive))
+                if (reference := image_name(archive)) != name:
+                    self.run(*ctr, "tag", "--force", reference, name)
+            except (KeyError, OSError, tarfile.TarError, network.NetworkError) as error:
                 raise ControlPlaneError(f"{archive} could not be imported: {error}") from error
 
     def run(self, *arguments: str) -> str:

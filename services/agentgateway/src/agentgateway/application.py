@@ -9,10 +9,11 @@ import structlog
 from yarl import URL
 
 from agentgateway.errors import bad_gateway, gateway_timeout, unavailable
+from agentgateway.mcp.backends import ServiceTokens
 from agentgateway.mcp.pool import KEEP_ALIVE_SECONDS
 from agentgateway.transfer import ClientTransfer
 from common.caller import CALLER_HEADER, Caller
-from common.service_tokens import ServiceTokenSource, ServiceTokenUnavailable
+from common.service_tokens import ServiceTokenUnavailable
 from common.telemetry import trace_headers
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ DROPPED_RESPONSE_HEADERS = frozenset(
 class Application:
     """The pool of connections to the application. Use as an asynchronous context."""
 
-    def __init__(self, url: str, tokens: ServiceTokenSource, timeout_seconds: float) -> None:
+    def __init__(self, url: str, tokens: ServiceTokens, timeout_seconds: float) -> None:
         """Nothing is opened yet; `timeout_seconds` is the longest silence once it has the whole request."""
         self._url = url
         self._tokens = tokens
@@ -103,7 +104,7 @@ class Application:
         path: str,
         query: bytes,
         headers: Mapping[str, str],
-        body: AsyncIterator[bytes] | None,
+        body: AsyncIterator[bytes] | bytes | None,
         caller: Caller,
     ) -> aiohttp.ClientResponse:
         """Send a request of `caller`, and return the response as soon as it begins.

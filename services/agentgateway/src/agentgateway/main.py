@@ -76,7 +76,7 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
                 authenticator=authenticator,
                 rate_limiter=limiter,
                 audit=audit.record,
-                application_url=settings.application_url,
+                application=application,
                 public_api_url=api,
                 origins=settings.cors_origins | {settings.public_app_url},
                 scope=" ".join(settings.oauth_scopes),

@@ -18,6 +18,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agentgateway.application import Application
 from agentgateway.errors import Unauthenticated
 from agentgateway.mcp.face import McpFace
 from agentgateway.mcp.settings import McpSettings
@@ -153,6 +154,7 @@ class Gateway:
         self.tokens = Tokens()
         self.audit: list[tuple[str, str | None, str, str]] = []
         directory = DepartmentDirectory(folder)
+        application = Application(application_url, self.tokens, timeout_seconds=WAIT_SECONDS)
         self.face = McpFace(
             McpSettings(**settings),
             departments=directory,
@@ -160,12 +162,12 @@ class Gateway:
             authenticator=Door(),
             rate_limiter=self.limit,
             audit=self._record,
-            application_url=application_url,
+            application=application,
             public_api_url=API_URL,
             origins=self.origins,
             scope="openid",
         )
-        self.served = Served(with_lifespan(self.face, lambda: directory, lambda: self.face))
+        self.served = Served(with_lifespan(self.face, lambda: directory, lambda: application, lambda: self.face))
 
     def _record(self, caller: Caller, department: str | None, tool: str, outcome: str, seconds: float) -> None:
         assert seconds >= 0

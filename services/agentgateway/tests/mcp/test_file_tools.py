@@ -182,7 +182,7 @@ async def test_what_is_too_long_to_read_is_only_in_the_structured_content(front:
 async def test_the_application_is_down(tmp_path: Path) -> None:
     with gateway(tmp_path, {}) as front:
         async with front.client("alice") as client:
-            assert "does not answer at the moment" in await error(client, "files_list_jobs")
+            assert "The file service is not available at the moment" in await error(client, "files_list_jobs")
 
 
 async def test_a_call_that_takes_too_long(files: Files, tmp_path: Path) -> None:

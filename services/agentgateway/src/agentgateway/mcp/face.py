@@ -13,13 +13,14 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import INTERNAL_ERROR
 from starlette.types import Receive, Scope, Send
 
+from agentgateway.application import Application
 from agentgateway.errors import ClientGone, Unauthenticated
-from agentgateway.mcp.application import Application
 from agentgateway.mcp.backends import Backends, ServiceTokens
 from agentgateway.mcp.call import CALL, Audit, Call, legal
 from agentgateway.mcp.catalogue import Catalogue
 from agentgateway.mcp.client import Client
 from agentgateway.mcp.errors import RATE_LIMITED, RpcError, http_refusal
+from agentgateway.mcp.file_service import FileService
 from agentgateway.mcp.file_tools import FileTools
 from agentgateway.mcp.held import HeldBytes
 from agentgateway.mcp.message import (
@@ -84,7 +85,7 @@ class McpFace:
         authenticator: Authenticator,
         rate_limiter: RateLimiter,
         audit: Audit,
-        application_url: str,
+        application: Application,
         public_api_url: str,
         origins: Container[str],
         scope: str,
@@ -98,7 +99,7 @@ class McpFace:
             authenticator: Tells who calls.
             rate_limiter: Bounds how much one caller may ask.
             audit: Keeps a record of each call.
-            application_url: Where the file tools' work is done.
+            application: Where the file tools' work is done.
             public_api_url: This gateway's address, for clients.
             origins: Web pages of these origins may call.
             scope: What clients are to ask the authorization server for.
@@ -111,8 +112,7 @@ class McpFace:
         self._reaches = Reaches(departments)
         self._backends = Backends(tokens, settings)
         self._catalogue = Catalogue(self._backends, settings)
-        self._application = Application(application_url, tokens, settings)
-        self._files = FileTools(self._application, settings, public_api_url)
+        self._files = FileTools(FileService(application), settings, public_api_url)
         self._server = create_server(self._catalogue, self._files, settings.mcp_list_ttl_seconds)
         self._origins = origins
         self._challenge = {"resource_metadata": f"{public_api_url}{METADATA_PATH}", "scope": scope}
@@ -122,7 +122,7 @@ class McpFace:
     async def __aenter__(self) -> Self:
         """Open the pools."""
         self._stack = AsyncExitStack()
-        for pool in (self._backends, self._application, self._catalogue):
+        for pool in (self._backends, self._catalogue):
             await self._stack.enter_async_context(pool)
         self._sdk = StreamableHTTPSessionManager(
             self._server, stateless=True, max_request_body_size=self._settings.mcp_body_limit

@@ -5,7 +5,6 @@ import base64
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agentgateway.mcp.application import FAULTY, Application, ApplicationError, as_object
 from agentgateway.mcp.file_arguments import (
     MAX_INLINE_BYTES,
     CompleteUpload,
@@ -18,6 +17,7 @@ from agentgateway.mcp.file_arguments import (
     Source,
     SubmitJob,
 )
+from agentgateway.mcp.file_service import FAULTY, ApplicationError, FileService, as_object
 from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.sse import EventSplitter, data_of
 
@@ -40,7 +40,7 @@ class FileCall:
     Each method raises `ApplicationError` or `ValueError`, whose message is for the caller.
     """
 
-    application: Application
+    service: FileService
     reach: Reach
     progress: Progress
     public_api_url: str
@@ -75,7 +75,7 @@ class FileCall:
     async def job_result(self, arguments: OneJob) -> dict[str, Any]:
         """The enriched file, or where it is."""
         path = f"/api/jobs/{arguments.job}/result"
-        async with self.application.open(self.reach, "GET", path) as response:
+        async with self.service.open(self.reach, "GET", path) as response:
             disposition = response.content_disposition
             size = response.content_length
             found: dict[str, Any] = {
@@ -98,7 +98,7 @@ class FileCall:
     async def list_jobs(self, arguments: ListJobs) -> dict[str, Any]:
         """A page of the caller's jobs."""
         params = {name: str(value) for name, value in arguments.model_dump(exclude_none=True).items()}
-        return await self.application.json(self.reach, "GET", "/api/jobs", params=params)
+        return await self.service.json(self.reach, "GET", "/api/jobs", params=params)
 
     async def cancel_job(self, arguments: OneJob) -> dict[str, Any]:
         """The job, cancelled."""
@@ -113,7 +113,7 @@ class FileCall:
         return await self._json("GET", "/api/departments")
 
     async def _json(self, method: str, path: str, document: Any = None) -> dict[str, Any]:
-        return await self.application.json(self.reach, method, path, document=document)
+        return await self.service.json(self.reach, method, path, document=document)
 
     async def _with_file(self, source: Source, path: str, document: dict[str, object]) -> dict[str, Any]:
         """Send `document` with the file that `source` names or holds."""
@@ -129,7 +129,7 @@ class FileCall:
 
     async def _uploaded(self, source: Source) -> str:
         content, params = source.content(), {"name": source.name or ""}
-        async with self.application.open(
+        async with self.service.open(
             self.reach, "POST", "/api/files", params=params, body=content, content_type="application/octet-stream"
         ) as response:
             file = as_object(await response.read()).get("id")
@@ -139,7 +139,7 @@ class FileCall:
 
     async def _end_of(self, job: str) -> None:
         """Follow the job's events until it ends."""
-        async with self.application.open(self.reach, "GET", f"/api/jobs/{job}/events") as response:
+        async with self.service.open(self.reach, "GET", f"/api/jobs/{job}/events") as response:
             splitter = EventSplitter()
             async for chunk in response.content.iter_any():
                 for event in splitter.feed(chunk):

@@ -9,7 +9,6 @@ import orjson
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 from pydantic import ValidationError
 
-from agentgateway.mcp.application import Application, ApplicationError
 from agentgateway.mcp.file_arguments import (
     Arguments,
     CompleteUpload,
@@ -22,6 +21,7 @@ from agentgateway.mcp.file_arguments import (
     SubmitJob,
 )
 from agentgateway.mcp.file_calls import FileCall, Progress
+from agentgateway.mcp.file_service import ApplicationError, FileService
 from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.settings import McpSettings
 
@@ -149,9 +149,9 @@ TOOLS = (
 class FileTools:
     """Lists the file tools, and calls them."""
 
-    def __init__(self, application: Application, settings: McpSettings, public_api_url: str) -> None:
+    def __init__(self, service: FileService, settings: McpSettings, public_api_url: str) -> None:
         """`public_api_url` is where callers download what is too large to be answered."""
-        self._application = application
+        self._service = service
         self._settings = settings
         self._public_api_url = public_api_url
         self._tools: Mapping[str, FileTool] = {tool.name: tool for tool in TOOLS}
@@ -167,7 +167,7 @@ class FileTools:
         """Call the tool `name`, which exists; whatever goes wrong is told as the tool's error."""
         tool = self._tools[name]
         seconds = self._settings.mcp_tool_timeouts.get(name, self._settings.mcp_timeout_seconds)
-        call = FileCall(self._application, reach, progress, self._public_api_url)
+        call = FileCall(self._service, reach, progress, self._public_api_url)
         try:
             async with asyncio.timeout(seconds):
                 return _result(await tool.run(call, tool.arguments.model_validate(arguments)))

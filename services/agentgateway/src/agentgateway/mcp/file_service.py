@@ -2,25 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
 import structlog
-from yarl import URL
 
-from agentgateway.application import AUDIENCE
-from agentgateway.mcp.backends import ServiceTokens
-from agentgateway.mcp.pool import KEEP_ALIVE_SECONDS
+from agentgateway.application import Application
 from agentgateway.mcp.reach import Reach
-from agentgateway.mcp.settings import McpSettings
-from common.caller import CALLER_HEADER
-from common.service_tokens import ServiceTokenUnavailable
-from common.telemetry import trace_headers
+from common.problem import Problem
 
 log = structlog.get_logger()
 
-UNAVAILABLE = "The file service does not answer at the moment. Try again in a few seconds."
+BROKE_OFF = "The file service broke off in the middle of its answer. Try again in a few seconds."
 FAULTY = "The file service gave no valid answer. Try again; if it stays, tell the platform team."
 
 
@@ -37,27 +32,12 @@ class ApplicationError(Exception):
         self.problem = problem
 
 
-class Application:
-    """Calls the application on behalf of a caller. Use as an asynchronous context."""
+class FileService:
+    """Calls the application on behalf of a caller."""
 
-    def __init__(self, url: str, tokens: ServiceTokens, settings: McpSettings) -> None:
-        """Nothing is sent yet."""
-        self._url = url.rstrip("/")
-        self._tokens = tokens
-        self._settings = settings
-
-    async def __aenter__(self) -> Self:
-        """Open the pool."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.mcp_connect_seconds),
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close every connection."""
-        await self._session.close()
+    def __init__(self, application: Application) -> None:
+        """Requests go through `application`, whose connections are shared with the REST face."""
+        self._application = application
 
     @asynccontextmanager
     async def open(
@@ -75,27 +55,18 @@ class Application:
         Raises:
             ApplicationError: The application refused, did not answer, or broke off.
         """
+        headers = {} if body is None else {"content-type": content_type}
+        query = urlencode(params or {}, quote_via=quote).encode()
         try:
-            headers = {
-                "authorization": f"Bearer {await self._tokens.token(AUDIENCE)}",
-                CALLER_HEADER: reach.caller_header,
-                **trace_headers(),
-            }
-            if body is not None:
-                headers["content-type"] = content_type
-            url = URL(self._url + path)
-            async with self._session.request(
-                method, url, params=params, data=body, headers=headers, allow_redirects=False
-            ) as response:
+            async with await self._application.begin(method, path, query, headers, body, reach.caller) as response:
                 if not response.ok:
                     raise _refusal(response.status, await response.read())
                 yield response
-        except ServiceTokenUnavailable as error:
-            log.error("application.no_token", error=str(error))
-            raise ApplicationError(UNAVAILABLE) from None
+        except Problem as error:
+            raise ApplicationError(error.detail) from None
         except (aiohttp.ClientError, OSError) as error:
             log.warning("application.failed", method=method, error=type(error).__name__)
-            raise ApplicationError(UNAVAILABLE) from None
+            raise ApplicationError(BROKE_OFF) from None
 
     async def json(
         self,
@@ -137,8 +108,7 @@ def _refusal(status: int, body: bytes) -> ApplicationError:
         problem = orjson.loads(body)
     except orjson.JSONDecodeError:
         problem = None
-    # 401 is about this service's own token.
-    if status == 401 or not isinstance(problem, dict) or not isinstance(problem.get("detail"), str):
+    if not isinstance(problem, dict) or not isinstance(problem.get("detail"), str):
         log.error("application.refused", status=status)
         return ApplicationError(FAULTY)
     title = problem.get("title")

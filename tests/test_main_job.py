@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from tests.helpers.clients import CLIENTS, SAMPLE, call, readme_commands, shell
+from tests.helpers.clients import CLIENTS, SAMPLE, call
 from tests.helpers.data import DataSet, Mapped, cell, expected_rows, json_value
 from tests.helpers.files import pdf_text, read_table
 from tests.helpers.rest import Rest, bearer
@@ -99,15 +99,6 @@ async def test_a_document_comes_back_with_what_is_known_of_the_keys_in_it(
                 assert text in after, f"{key}: {column}"
             elif text not in before:
                 assert text not in after, f"{key}: {column} is not {user}'s"
-
-
-async def test_the_readmes_commands_work_as_they_are_written(stack: Stack, tmp_path: Path) -> None:
-    commands = readme_commands("fileproc preview").replace("enriched.csv", str(tmp_path / "enriched.csv"))
-    said = await shell(stack, commands)
-    assert "finance.vendors" in said
-    assert "hr." not in said
-    found = read_table("csv", (tmp_path / "enriched.csv").read_bytes())
-    assert found[0]["vendor_id.finance.name"]
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

@@ -60,11 +60,3 @@ def test_every_service_has_the_same_shape(service: str) -> None:
     assert (folder / "pyproject.toml").is_file()
     assert len((folder / "README.md").read_text().splitlines()) > 5
     assert [path for path in (folder / "src").iterdir() if path.is_dir()]
-
-
-@pytest.mark.parametrize("document", [path.relative_to(ROOT).as_posix() for path in tracked("*.md")])
-def test_links_of_a_document_lead_somewhere(document: str) -> None:
-    file = ROOT / document
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", file.read_text()):
-        if not target.startswith(("http://", "https://", "mailto:")):
-            assert (file.parent / target).exists(), target

@@ -1,4 +1,4 @@
-"""The main job by each client that people have: curl as in the README, `fileproc`, the official MCP client."""
+"""The main job by each client that people have: curl as in the quick start, `fileproc`, the official MCP client."""
 
 import asyncio
 import base64
@@ -23,15 +23,15 @@ Enrich = Callable[[Stack, str, Path, Path], Awaitable[bytes]]
 """Enriches a file as a user, in a folder to work in; the result's bytes."""
 
 
-def readme_commands(containing: str) -> str:
-    """The block of commands in the README that has this word."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def quick_start_commands(containing: str) -> str:
+    """The block of commands in the quick start that has this word."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/quick-start.md").read_text(), re.DOTALL)
     (block,) = [block for block in blocks if containing in block]
     return str(block)
 
 
 async def shell(stack: Stack, commands: str, variables: dict[str, str] | None = None) -> str:
-    """Standard output of commands as the README has them, typed where it says: at the top of the repository."""
+    """Standard output of commands as the quick start has them, typed where it says: at the top of the repository."""
     # `uv run X` starts the X of this environment; `env`, because to the shell `local` is a word of its own.
     script = f'set -euo pipefail\nuv() {{ shift; env "$@"; }}\n{commands}'
     environment = {**stack.shell_environment, **(variables or {}), "PATH": f"{COMMANDS}:{os.environ['PATH']}"}
@@ -45,9 +45,9 @@ async def shell(stack: Stack, commands: str, variables: dict[str, str] | None = 
 
 
 async def by_curl(stack: Stack, user: str, file: Path, folder: Path) -> bytes:
-    """The README's own commands, for another file."""
+    """The quick start's own commands, for another file."""
     target = folder / f"curl-{user}-{file.name}"
-    commands = readme_commands("curl")
+    commands = quick_start_commands("curl")
     for old, new in ((SAMPLE, str(file)), ("invoices.csv", file.name), ("enriched.csv", str(target))):
         assert old in commands
         commands = commands.replace(old, new)

@@ -32,10 +32,11 @@ locals {
         threshold   = 0, missing = "notBreaching"
       }
       table-throttled = {
-        description = "DynamoDB throttles the application's table."
+        description = "DynamoDB refuses writes to the application's table for being too many."
         namespace   = "AWS/DynamoDB", dimensions = { TableName = var.jobs_table_name }
-        metric      = "ThrottledRequests", statistic = "Sum", period = 300, periods = 2, operator = "GreaterThanThreshold"
-        threshold   = 0, missing = "notBreaching"
+        # Of a whole table: ThrottledRequests is told by operation only.
+        metric    = "WriteThrottleEvents", statistic = "Sum", period = 300, periods = 2, operator = "GreaterThanThreshold"
+        threshold = 0, missing = "notBreaching"
       }
       nodes-failed = {
         description = "A node is not ready: look at the node group and kubectl describe node."
@@ -81,7 +82,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
   alarm_name        = "${var.environment}-${each.key}"
-  alarm_description = each.value.description
+  alarm_description = "${each.value.description} Runbook: docs/runbooks/${each.key}.md"
 
   namespace   = each.value.namespace
   metric_name = each.value.metric

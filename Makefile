@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check cost diagrams cluster cluster-down tools format clean setup
+.PHONY: help run demo test check cost diagrams images cluster cluster-down tools format clean setup
 
 UV := tools/uv
 RUN := $(UV) run --no-sync
@@ -18,6 +18,7 @@ demo: setup ## The same, then stops; exits 0 or says what failed
 
 test: check-static tools frontend ## Every test
 	$(RUN) mypy --config-file services/frontend/pyproject.toml --python-executable services/frontend/.venv/bin/python services/frontend/src
+	@$(RUN) python -m tests.helpers.images
 	$(PYTEST) $(PARALLEL) tests services -m 'not timed'
 	$(PYTEST) services tests -m timed
 
@@ -43,6 +44,9 @@ cost: setup ## What dev and prod cost in a month, by their plans, beside the bud
 
 diagrams: setup ## Draw docs/diagrams from the plans and the overlays
 	@$(RUN) python -m infrastructure.diagrams
+
+images: setup ## Every service's image, by docker, podman or buildah: with sizes, lists of packages, digests; BASE=local without a registry
+	@$(RUN) python -m delivery.images $(if $(BASE),--base $(BASE)) $(if $(SCAN),--scan) $(if $(JSON),--json)
 
 format: setup ## Let ruff mend what it can
 	$(RUN) ruff check --fix .

@@ -20,11 +20,14 @@ def main() -> int:
     parser.add_argument("--base", choices=("auto", "pinned", "local"), default="auto", help=Wish.__doc__)
     parser.add_argument("--version", help="what the label and the tag say; the package's own and a digest if left out")
     parser.add_argument("--scan", action="store_true", help="fetch the newest advisories, and compare with them")
+    parser.add_argument("--no-cache", action="store_true", help="build each step again, even if nothing has changed")
     parser.add_argument("--json", action="store_true", help="for a program")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.services) - set(SERVICES)):
         parser.error(f"no image of {', '.join(unknown)}; there are: {', '.join(SERVICES)}")
-    wish = Wish(arguments.services or SERVICES, arguments.base, arguments.version, arguments.scan)
+    wish = Wish(
+        arguments.services or SERVICES, arguments.base, arguments.version, arguments.scan, cached=not arguments.no_cache
+    )
     images = make_images(wish, Repository.here())
     print(json.dumps([asdict(image) for image in images], indent=2) if arguments.json else table(images))
     return 0

@@ -63,7 +63,7 @@ def make_local_bases(builder: Builder, logs: Path) -> None:
         dockerfile.write_text(DOCKERFILE)
         for argument, tree in (("BUILD_BASE", debian), ("BASE", runtime)):
             log = logs / f"{argument.lower()}.log"
-            builder.build(Build(local_bases()[argument], dockerfile, tree, log, secrets={}))
+            builder.build(Build(local_bases()[argument], dockerfile, tree, log))
 
 
 def make_runtime(debian: Path, runtime: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class BuildFailed(DeliveryError):
 
 @dataclass(frozen=True)
 class Build:
-    """One image to build: `reference` is name and tag, `log` is where all that the tool says goes."""
+    """One image to build: `reference` is name and tag, all that the tool says goes to `log`."""
 
     reference: str
     dockerfile: Path
@@ -35,6 +36,7 @@ class Build:
     log: Path
     arguments: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
+    cached: bool = True
 
 
 def secrets() -> dict[str, Path]:
@@ -87,16 +89,25 @@ class Builder:
         return "vfs" if answer.returncode else "overlay"
 
     def build(self, build: Build) -> None:
-        """Build an image; unchanged steps are taken from the storage."""
+        """Build an image; unchanged steps are taken from the storage if `build.cached`."""
         arguments = [part for name, value in build.arguments.items() for part in ("--build-arg", f"{name}={value}")]
         for name, path in build.secrets.items():
             arguments += ["--secret", f"id={name},src={path}"]
         arguments += ["--tag", build.reference, "--file", str(build.dockerfile)]
+        if not build.cached:
+            arguments.append("--no-cache")
         if self.tool == "docker":
             command = [*self._prefix, "buildx", "build", "--provenance=false", *arguments]
             command += ["--output", "type=docker,rewrite-timestamp=true"]
         else:
-            command = [*self._prefix, "build", "--layers", f"--timestamp={TIMESTAMP}", *arguments]
+            command = [
+                *self._prefix,
+                "build",
+                "--layers",
+                "--identity-label=false",
+                f"--timestamp={TIMESTAMP}",
+                *arguments,
+            ]
         build.log.parent.mkdir(parents=True, exist_ok=True)
         with build.log.open("w") as log:
             code = subprocess.run(
@@ -134,8 +145,9 @@ class Builder:
         return answer.returncode == 0
 
     def remove(self, reference: str) -> None:
-        """Forget an image, with the steps that led to nothing else."""
-        self._output("rmi", reference)
+        """Forget an image, with the steps that led to nothing else; one that is in use stays."""
+        with suppress(BuildFailed):
+            self._output("rmi", reference)
 
     def references(self) -> list[str]:
         """Names and tags of what is in the storage."""

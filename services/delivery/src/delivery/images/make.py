@@ -35,6 +35,7 @@ class Wish:
     base: str = "auto"
     version: str | None = None
     scan: bool = False
+    cached: bool = True
 
 
 def say(text: str) -> None:
@@ -51,7 +52,8 @@ def make_images(wish: Wish, repository: Repository) -> list[Image]:
         unchanged = {
             service: record
             for service in wish.services
-            if (record := read_record(service))
+            if wish.cached
+            and (record := read_record(service))
             and record.key in [read_inputs(repository, service, bases, wish.version).key for bases in choices]
         }
         changed = [service for service in wish.services if service not in unchanged]
@@ -78,7 +80,8 @@ def _build(wish: Wish, repository: Repository, services: Sequence[str]) -> dict[
     say(f"Building {', '.join(services)} with {builder.tool}; logs are in {LOGS}")
 
     def build(service: str) -> Image:
-        return _build_one(builder, read_inputs(repository, service, bases, wish.version), repository.folder, bases)
+        inputs = read_inputs(repository, service, bases, wish.version)
+        return _build_one(builder, inputs, repository.folder, bases, cached=wish.cached)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         return _with_progress({pool.submit(build, service): service for service in services})
@@ -98,12 +101,19 @@ def _choose_bases(base: str, builder: Builder, repository: Repository) -> Mappin
     return names
 
 
-def _build_one(builder: Builder, inputs: Inputs, root: Path, bases: Mapping[str, str]) -> Image:
+def _build_one(builder: Builder, inputs: Inputs, root: Path, bases: Mapping[str, str], *, cached: bool) -> Image:
     started = time.monotonic()
     service = inputs.service
-    dockerfile = root / "services" / service / "Dockerfile"
     builder.build(
-        Build(inputs.reference, dockerfile, root, LOGS / f"{service}.log", {**inputs.arguments, **bases}, secrets())
+        Build(
+            reference=inputs.reference,
+            dockerfile=root / "services" / service / "Dockerfile",
+            context=root,
+            log=LOGS / f"{service}.log",
+            arguments={**inputs.arguments, **bases},
+            secrets=secrets(),
+            cached=cached,
+        )
     )
     builder.export(inputs.reference, archive_path(service))
     seconds = time.monotonic() - started

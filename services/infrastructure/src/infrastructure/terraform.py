@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ provider "aws" {
 }
 """
 LOCAL_STATE: Final = 'terraform {\n  backend "local" {}\n}\n'
+FILESYSTEM_MIRROR: Final = re.compile(r'\bfilesystem_mirror\s*\{[^}]*?\bpath\s*=\s*"([^"]+)"')
 FAKE_CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_REGION": REGION}
 
 
@@ -56,9 +58,19 @@ def cache() -> Path:
 
 
 def provider_mirrors() -> list[Path]:
-    """Folders that hold unpacked providers on this machine; Terraform's registry is asked for what they lack."""
-    named = os.environ.get("TERRAFORM_PLUGINS")
-    places = [Path(named)] if named else sorted(found.parent for found in Path("/opt").glob("*/registry.terraform.io"))
+    """Folders that hold unpacked providers on this machine; Terraform's registry is asked for what they lack.
+
+    Those that the user's CLI configuration names (TF_CLI_CONFIG_FILE, else ~/.terraformrc); where there is none, those
+    in which Terraform looks by itself, and add-on packages' (/opt). Last, what this project built.
+    """
+    configuration = Path(os.environ.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc")
+    if configuration.is_file():
+        places = [Path(found) for found in FILESYSTEM_MIRROR.findall(configuration.read_text())]
+    else:
+        shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+        data = [os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share", *shared.split(":")]
+        implied = [Path.home() / ".terraform.d/plugins", *(Path(folder) / "terraform/plugins" for folder in data)]
+        places = [*implied, *(found.parent for found in sorted(Path("/opt").glob("*/registry.terraform.io")))]
     return [place for place in (*places, cache() / "terraform-plugins") if place.is_dir()]
 
 

@@ -111,6 +111,7 @@ NEEDED: Final = [
             ("s3:PutObject", FILES + "/frontend/1/a.csv"),
             ("s3:DeleteObject", FILES + "/frontend/1/a.csv"),
             ("s3:ListBucket", FILES, {"s3:prefix": "frontend/1/"}),
+            ("s3:ListBucket", FILES, {"s3:prefix": "frontend/1/a.csv"}),
         ],
     ),
     *lines(
@@ -119,6 +120,8 @@ NEEDED: Final = [
         asked=[
             ("s3:GetObject", DATA + "/departments/mcp-finance/vendors.parquet", FINANCE),
             ("s3:ListBucket", DATA, {**FINANCE, "s3:prefix": "departments/mcp-finance/"}),
+            # Who may list a key is told 404 where it is missing, others 403: S3 asks this with the key as the prefix.
+            ("s3:ListBucket", DATA, {**FINANCE, "s3:prefix": "departments/mcp-finance/vendors.parquet"}),
         ],
     ),
     *lines(
@@ -230,6 +233,7 @@ REFUSED: Final = [
             ("s3:PutObject", DATA + "/departments/mcp-finance/vendors.parquet", FINANCE),
             ("s3:ListBucket", DATA, FINANCE),
             ("s3:ListBucket", DATA, {**FINANCE, "s3:prefix": "departments/mcp-hr/"}),
+            ("s3:ListBucket", DATA, {**FINANCE, "s3:prefix": "departments/mcp-hr/employees.parquet"}),
             ("s3:GetObject", FILES + "/uploads/1", FINANCE),
             ("dynamodb:GetItem", JOBS, FINANCE),
         ],

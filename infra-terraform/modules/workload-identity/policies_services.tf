@@ -195,6 +195,7 @@ data "aws_iam_policy_document" "department" {
     resources = ["${var.department_data_bucket_arn}/departments/${local.folder[each.key]}/*"]
   }
 
+  # Also decides what a missing object is answered with: 404 to who may list its key, which S3 takes for the prefix; else 403.
   statement {
     sid       = "ListItsFolder"
     actions   = ["s3:ListBucket"]

@@ -1,6 +1,7 @@
 """One real stack for all system tests of a process; each of them sees what a user sees."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -61,3 +62,20 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 def rest(stack: Stack, session: aiohttp.ClientSession) -> Callable[[str], Rest]:
     """The REST face as a demo user uses it."""
     return lambda user: Rest(session, stack.api, bearer(stack.tokens[user]))
+
+
+@pytest.fixture
+def report_figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say what was measured: it is printed at the end of the run, of whichever process."""
+    return lambda sentence: record_property("figure", sentence)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests measured."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    figures = dict.fromkeys(str(value) for name, value in properties if name == "figure")
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.write_line(figure)

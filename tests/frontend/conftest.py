@@ -17,12 +17,13 @@ START_SECONDS = 400
 QUICK: Settings = {"gateway": {"RATE_LIMIT": "100000/second"}, "worker": {"RECEIVE_SECONDS": "1"}}
 
 
-def start(stack: Stack) -> None:
-    """Start a stack with the page, and say how long that took."""
+def start(stack: Stack) -> dict[str, float]:
+    """Start a stack with the page; the seconds after which each process was ready, and everything."""
     begin = time.monotonic()
     stack.start()
-    stack.wait(lambda service, seconds: print(f"{service.name} is ready after {seconds:.0f} s"), seconds=START_SECONDS)
-    print(f"everything is ready after {time.monotonic() - begin:.0f} s")
+    seconds = {}
+    stack.wait(lambda service, after: seconds.update({service.name: after}), seconds=START_SECONDS)
+    return {**seconds, "everything": time.monotonic() - begin}
 
 
 @pytest.fixture(scope="package")
@@ -32,14 +33,19 @@ def packages() -> None:
 
 
 @pytest.fixture(scope="package")
-def site(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole system with one replica of the page, on SQLite."""
+def started(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, dict[str, float]]]:
+    """The whole system with one replica of the page, on SQLite; how long each process took to start."""
     running = Stack(tmp_path_factory.mktemp("site") / "state", frontends=1, settings=QUICK)
     try:
-        start(running)
-        yield running
+        yield running, start(running)
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="package")
+def site(started: tuple[Stack, dict[str, float]]) -> Stack:
+    """The whole system with one replica of the page."""
+    return started[0]
 
 
 @pytest.fixture(scope="package")

@@ -1,4 +1,16 @@
-"""Somebody in front of a browser: does what a person does, by what a person sees."""
+"""Somebody in front of a browser: does what a person does, by what a person sees.
+
+For any page, of one replica or of several: it is told an address and a browser, and nothing of what is behind.
+
+    people = People(stack.app, browser, folder_of_screenshots)
+    dana = people("dana")                      # signed in, on the first page
+    result = dana.enrich(file)                 # there: a file in, the enriched one on disk
+    dana.open_chat()                           # Langflow's Playground with the flow "Enrich a file", a new chat
+    result = dana.enrich_in_chat(file)         # the same there
+    people.close()                             # fails where anybody's console had an error
+
+What a step waits for is on the screen: a name, a heading, a sentence. Nothing waits for a time.
+"""
 
 import re
 from pathlib import Path
@@ -10,6 +22,10 @@ from local import names
 SECONDS = 1000
 PATIENCE = 60 * SECONDS
 INPUT = '[data-testid="input-chat-playground"]'
+COMPOSER = "input-wrapper"
+"""What one writes, attaches and sends by (a test ID)."""
+ANSWER = "div-chat-message"
+"""What the service says in the chat (a test ID)."""
 REFUSAL = re.compile(r"status of 4[0-9][0-9] .*/gateway/api/")
 
 
@@ -29,13 +45,17 @@ class Person:
             self.errors.append(f"{self.user}: {message.text} ({message.location.get('url')})")
 
     def sign_in(self) -> None:
-        """Open the page, and sign in where it leads to."""
+        """Open the first page, and sign in where it leads to."""
         self.page.goto(self.url)
+        self.fill_in_login()
+        expect(self.page.get_by_label("Choose a file")).to_be_visible(timeout=PATIENCE)
+        self.page.wait_for_load_state("networkidle")
+
+    def fill_in_login(self) -> None:
+        """Sign in on the login page."""
         self.page.get_by_label("Username").fill(self.user)
         self.page.get_by_label("Password").fill(names.PASSWORD)
         self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page.get_by_label("Choose a file")).to_be_visible(timeout=PATIENCE)
-        self.page.wait_for_load_state("networkidle")
 
     def forget_refusals(self) -> None:
         """A browser logs each answer that is a refusal; here the service was meant to refuse something, and did."""
@@ -57,6 +77,48 @@ class Person:
         self.choose(file)
         expect(self.page.get_by_role("heading", name=f"{file.name} is ready")).to_be_visible(timeout=PATIENCE)
         return self.download(re.compile(f"^Download {re.escape(file.stem)}"))
+
+    def open_chat(self) -> None:
+        """Go to the chat by the link of the first page, and begin a new one there."""
+        self.page.get_by_role("link", name="Chat", exact=True).click()
+        self.see_chat()
+        self.page.get_by_role("button", name="New Chat").click()
+        expect(self.page.get_by_test_id(ANSWER)).to_have_count(0)
+
+    def see_chat(self) -> None:
+        """Wait until the chat is there: Langflow's page is 10 MB of script."""
+        expect(self.page.locator(INPUT)).to_be_visible(timeout=PATIENCE)
+
+    def attach(self, file: Path, *, seconds: float = 60) -> None:
+        """Attach a file in the chat, and see it arrive."""
+        self.page.get_by_test_id(COMPOSER).locator("input[type=file]").set_input_files(file)
+        self.sees_attached(file.name, seconds=seconds)
+
+    def sees_attached(self, file: str, *, seconds: float = 60) -> None:
+        """Wait in the chat until a file has arrived: before, it says that it is being sent."""
+        named = self.page.get_by_test_id(COMPOSER).get_by_text(file, exact=True)
+        expect(named).to_be_visible(timeout=seconds * SECONDS)
+
+    def write(self, text: str = "") -> None:
+        """Send a message in the chat, with what is attached."""
+        self.page.locator(INPUT).fill(text)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def is_answered(self, file: str, *, seconds: float = 60) -> None:
+        """Wait in the chat until a file is enriched."""
+        heading = self.page.get_by_role("heading", name=f"{file} is enriched")
+        expect(heading).to_be_visible(timeout=seconds * SECONDS)
+
+    def is_told(self, text: str | re.Pattern[str]) -> None:
+        """Wait until the chat's last answer says something."""
+        expect(self.page.get_by_test_id(ANSWER).last).to_contain_text(text, timeout=PATIENCE)
+
+    def enrich_in_chat(self, file: Path) -> Path:
+        """Give a file in the chat, and download what comes back."""
+        self.attach(file)
+        self.write()
+        self.is_answered(file.name)
+        return self.download(f"Download {file.stem}.enriched{file.suffix}")
 
     def download(self, name: str | re.Pattern[str]) -> Path:
         """Click a link, and get the file behind it."""

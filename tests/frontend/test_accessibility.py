@@ -6,16 +6,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from tests.frontend.expected import SAMPLES
-from tests.frontend.person import PATIENCE, People
+from tests.frontend.person import ANSWER, COMPOSER, INPUT, PATIENCE, People
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 
 
-def serious(page: Page) -> list[dict[str, Any]]:
-    """What axe finds that keeps somebody from using the page."""
-    found = Axe().run(page, options=RULES).response["violations"]
+def serious(page: Page, part: str = "html") -> list[dict[str, Any]]:
+    """What axe finds that keeps somebody from using a part of the page (a CSS selector)."""
+    found = Axe().run(page, context=part, options=RULES).response["violations"]
     return [
         {"rule": each["id"], "where": [node["html"][:200] for node in each["nodes"]]}
         for each in found
@@ -78,3 +78,27 @@ def test_a_file_is_enriched_and_downloaded_by_keyboard_alone(people: People) -> 
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename == "invoices.enriched.csv"
+
+
+def test_a_file_is_enriched_in_the_chat_by_keyboard_alone(people: People) -> None:
+    person = people("alice")
+    page = person.page
+    tab_to(page, "document.activeElement.textContent === 'Chat'")
+    page.keyboard.press("Enter")
+    person.see_chat()
+    page.wait_for_load_state("networkidle")  # while its parts arrive, the page takes the focus again
+    expect(page.locator(INPUT)).to_be_focused()
+    tab_to(page, "document.activeElement.ariaLabel?.startsWith('Attach a file')")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(SAMPLES / "memo.pdf")
+    person.sees_attached("memo.pdf")
+    tab_to(page, "document.activeElement.ariaLabel === 'Send'")
+    page.keyboard.press("Enter")
+    person.is_answered("memo.pdf")
+    for part in (ANSWER, COMPOSER):
+        assert not serious(page, f"[data-testid={part}]"), "what we put into Langflow's page"
+    tab_to(page, "document.activeElement.textContent === 'Download memo.enriched.pdf'", most=60)
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "memo.enriched.pdf"

@@ -1,10 +1,12 @@
 """The components on a canvas: they act as who runs them, say errors in sentences, and do nothing for nobody."""
 
 import json
+import os
 import re
 import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,6 +17,7 @@ from tests.helpers.stack import ROOT, Stack
 from local.services import FRONTEND_PYTHON
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 
 FRONTEND = ROOT / "services" / "frontend"
 
@@ -41,17 +44,24 @@ class Canvas:
         found = self.request("GET", "/api/v1/all").json()["file_processing"]
         return {re.sub(r"^ext:file_processing:(.+)@extra$", r"\1", name): each for name, each in found.items()}
 
-    def run(self, component: str, **values: Any) -> dict[str, Any]:
-        """Put one component on a new canvas, run it; its outputs, or the error."""
+    def run(self, component: str, *, code: str = "", **values: Any) -> dict[str, Any]:
+        """Put one component on a new canvas, run it; its outputs, or the error. `code` is added to the component's."""
         template = self.templates()[component]
         for name, value in values.items():
             template["template"][name]["value"] = value
-        node_id = f"{component}-one"
+        template["template"]["code"]["value"] += code
+        return self.run_node(component, template)
+
+    def run_node(self, kind: str, template: dict[str, Any]) -> dict[str, Any]:
+        """The same with a component that may be anything."""
+        node_id = f"{kind}-one"
         node = {"id": node_id, "type": "genericNode", "position": {"x": 0, "y": 0}}
-        node["data"] = {"id": node_id, "type": component, "node": template}
+        node["data"] = {"id": node_id, "type": kind, "node": template}
         data = {"nodes": [node], "edges": [], "viewport": {"x": 0, "y": 0, "zoom": 1}}
         flow = self.request("POST", "/api/v1/flows/", json={"name": f"test {uuid.uuid4()}", "data": data}).json()
         answer = self.request("POST", f"/api/v1/build/{flow['id']}/flow?event_delivery=direct", json={})
+        if answer.status_code == 400:
+            return dict(answer.json())
         assert answer.status_code == 200, answer.text
         events = [json.loads(line) for line in answer.text.splitlines() if line.strip()]
         ended = next(event for event in events if event["event"] in {"end_vertex", "error"})
@@ -97,20 +107,122 @@ def test_a_lookup_gives_the_columns_that_the_user_may_see(canvas: Canvas, sees: 
     assert ("bank_account" in text) is sees
 
 
-def test_without_a_login_a_component_does_nothing() -> None:
+@pytest.mark.parametrize("canvas", ["carol"], indirect=True)
+def test_a_lookup_in_another_department_is_refused_in_a_sentence(canvas: Canvas) -> None:
+    text = said(canvas.run("DepartmentLookup", dataset="finance.vendors", keys="V-00017"))
+    assert "There is no data set finance.vendors that you may use. The component Departments lists yours" in text
+    assert "Traceback" not in text
+    assert str(ROOT) not in text
+    assert "bank_account" not in text
+
+
+@pytest.mark.parametrize("canvas", ["alice"], indirect=True)
+@pytest.mark.parametrize(
+    ("dataset", "keys", "sentence"),
+    [("vendors", "V-00017", "such as finance.vendors"), ("finance.vendors", " ", "Write at least one key")],
+)
+def test_what_is_written_wrongly_is_said(canvas: Canvas, dataset: str, keys: str, sentence: str) -> None:
+    assert sentence in said(canvas.run("DepartmentLookup", dataset=dataset, keys=keys))
+
+
+@pytest.mark.parametrize(
+    ("canvas", "department", "mine"),
+    [("alice", "", {"finance"}), ("dana", "", {"finance", "hr", "legal"}), ("dana", "hr", {"hr"})],
+    indirect=["canvas"],
+)
+def test_the_tools_of_ones_departments_are_there_for_an_agent(canvas: Canvas, department: str, mine: set[str]) -> None:
+    text = said(canvas.run("DepartmentTools", department=department))
+    found = set(re.findall(r"\b(finance|hr|legal|files)_[a-z_]+", text))
+    assert found == mine
+
+
+@pytest.fixture(scope="module")
+def in_python(site: Stack) -> list[str]:
+    """What components say to a program that calls them: without a login, then as alice."""
     program = """
-import asyncio
-from frontend import context, enrichment
+import asyncio, sys
+from frontend import context, enrichment, identity
+from frontend.components.file_processing.department_tools import DepartmentTools
 async def main():
-    async with context.client():
-        print("a client without a user")
-try:
-    asyncio.run(main())
-except enrichment.Refusal as refusal:
-    print(refusal)
+    try:
+        async with context.client():
+            print("a client without a user")
+    except enrichment.Refusal as refusal:
+        print(refusal)
+    identity.begin(identity.Person("alice", "alice", sys.argv[1], float("inf")))
+    tools = {tool.name: tool for tool in await DepartmentTools().build_tools()}
+    print(await tools["finance_lookup_vendors"].ainvoke({"keys": ["V-00017"]}))
+    print(await tools["finance_lookup_vendors"].ainvoke({"keys": ["V-00017"], "columns": ["bank_account"]}))
+asyncio.run(main())
 """
-    done = subprocess.run([FRONTEND_PYTHON, "-c", program], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.startswith("Your sign-in has ended.")
+    command = [FRONTEND_PYTHON, "-c", program, site.token("alice")]
+    service = next(service for service in site.services if service.name == "frontend")
+    environment = {**os.environ, **service.environment}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-3:]
+
+
+def test_without_a_login_a_component_does_nothing(in_python: list[str]) -> None:
+    assert in_python[0].startswith("Your sign-in has ended.")
+
+
+def test_an_agents_tool_answers_as_its_user_and_refuses_in_a_sentence(in_python: list[str]) -> None:
+    _, rows, refusal = in_python
+    assert json.loads(rows)["rows"][0]["values"]["name"]
+    assert "bank_account" not in rows
+    assert "columns: vendors does not have all of them" in refusal
+
+
+MINE = """
+
+from pathlib import Path
+Path({mark!r}).touch()
+"""
+"""What a user would add to a component's code, to see it run."""
+
+
+@pytest.mark.parametrize("canvas", ["alice"], indirect=True)
+def test_altered_code_in_a_stored_flow_does_not_run(canvas: Canvas, tmp_path: Path) -> None:
+    mark = tmp_path / "it ran"
+    text = said(canvas.run("Departments", code=MINE.format(mark=str(mark))))
+    assert "Finance" in text, "the component itself runs, as this version has it"
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("canvas", ["alice"], indirect=True)
+def test_a_component_of_ones_own_in_a_stored_flow_does_not_run(canvas: Canvas, tmp_path: Path) -> None:
+    mark = tmp_path / "it ran"
+    template = canvas.templates()["Departments"]
+    template["display_name"] = "Mine"
+    template["template"]["code"]["value"] += MINE.format(mark=str(mark))
+    text = said(canvas.run_node("Mine", template))
+    assert "Mine" in text
+    assert "Finance" not in text
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("canvas", ["frank"], indirect=True)
+def test_ones_flow_has_the_components_of_this_version_when_it_is_opened(canvas: Canvas) -> None:
+    def stored() -> tuple[str, dict[str, Any]]:
+        opened = canvas.request("GET", "/fileproc/playground").headers["location"]
+        found = re.fullmatch(r"/flow/([0-9a-f-]+)#playground", opened)
+        assert found
+        return found[1], canvas.request("GET", f"/api/v1/flows/{found[1]}").json()
+
+    def enrichment(flow: dict[str, Any]) -> dict[str, Any]:
+        node = next(node for node in flow["data"]["nodes"] if node["data"]["type"] == "FileEnrichment")
+        return dict(node["data"]["node"]["template"])
+
+    flow_id, flow = stored()
+    before = enrichment(flow)["code"]["value"]
+    enrichment(flow)["code"]["value"] += "# of the version before\n"
+    enrichment(flow)["departments"]["value"] = "finance"
+    assert canvas.request("PATCH", f"/api/v1/flows/{flow_id}", json={"data": flow["data"]}).status_code == 200
+    again_id, again = stored()
+    assert again_id == flow_id
+    assert enrichment(again)["code"]["value"] == before
+    assert enrichment(again)["departments"]["value"] == "finance", "what a user set is kept"
 
 
 def test_every_setting_is_in_the_readme() -> None:

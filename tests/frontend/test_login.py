@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from playwright.sync_api import expect
 from tests.frontend.expected import SAMPLES
-from tests.frontend.person import INPUT, PATIENCE, People
+from tests.frontend.person import PATIENCE, People
 from tests.helpers.stack import Stack
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -45,10 +45,8 @@ def direct(site: Stack) -> Iterator[httpx2.Client]:
 def test_after_the_login_one_is_where_one_wanted_to_be(people: People) -> None:
     person = people("alice", sign_in=False)
     person.page.goto(f"{person.url}/fileproc/playground")
-    person.page.get_by_label("Username").fill("alice")
-    person.page.get_by_label("Password").fill(names.PASSWORD)
-    person.page.get_by_role("button", name="Sign in").click()
-    expect(person.page.locator(INPUT)).to_be_visible(timeout=PATIENCE)
+    person.fill_in_login()
+    person.see_chat()
     assert "/flow/" in person.page.url
 
 
@@ -61,6 +59,28 @@ def test_an_expired_login_on_the_first_page_is_told_and_mended_by_one_click(peop
     person.page.get_by_role("link", name="Sign in again").click()
     expect(person.page.get_by_label("Username")).to_be_visible()
     person.forget_refusals()
+
+
+def test_an_expired_login_in_the_chat_leads_to_the_login_and_back_to_the_chat(people: People) -> None:
+    person = people("alice")
+    person.open_chat()
+    person.page.context.clear_cookies(name=COOKIE)
+    person.write("hello")
+    expect(person.page.get_by_label("Username")).to_be_visible(timeout=PATIENCE)
+    person.look("sign in again")
+    person.fill_in_login()
+    person.see_chat()
+    person.errors.clear()  # what the page asked for meanwhile was refused, and the browser says so
+
+
+def test_who_signs_out_is_out(people: People) -> None:
+    person = people("alice")
+    person.page.get_by_role("link", name="Sign out").click()
+    expect(person.page.get_by_label("Username")).to_be_visible()
+    for path in ("/", "/flows", "/fileproc/playground"):
+        person.page.goto(f"{person.url}{path}")
+        expect(person.page.get_by_label("Username")).to_be_visible()
+    assert COOKIE not in {each["name"] for each in person.page.context.cookies()}
 
 
 @pytest.mark.parametrize("path", ["/", "/flows", "/api/v1/flows/", "/assets/x.js", "/api/v1/users/whoami", "/logs"])
@@ -122,6 +142,9 @@ def test_users_may_not_run_code_of_their_own(site: Stack, direct: httpx2.Client)
     code = "from lfx.custom import Component\nclass Mine(Component):\n    display_name = 'Mine'\n"
     answer = direct.post("/api/v1/custom_component", headers=headers, json={"code": code})
     assert answer.status_code in {400, 403}
+    command = {"command": "python", "args": ["-c", "print(1)"]}
+    assert direct.post("/api/v2/mcp/servers/mine", headers=headers, json=command).is_client_error
+    assert "mine" not in direct.get("/api/v2/mcp/servers", headers=headers).text
 
 
 def test_the_page_may_load_nothing_from_elsewhere(site: Stack, direct: httpx2.Client) -> None:

@@ -14,17 +14,17 @@ from fileproc.client import succeeded
 from fileproc.errors import sentence
 from fileproc.models import Cell, Job, Preview, Report
 
-PREVIEW_ROWS, PREVIEW_COLUMNS, CELL_WIDTH = 5, 7, 40
+FILE_TYPES: Final = ("csv", "tsv", "xlsx", "json", "jsonl", "parquet", "txt", "md", "pdf", "docx")
+PREVIEW_ROWS, PREVIEW_COLUMNS, CELL_WIDTH = 5, 6, 40
 LEAST_SECONDS_BETWEEN_UPDATES: Final = 0.5
 MAPPING = re.compile(r"^\s*(?P<column>[^=\n]+?)\s*=\s*(?P<dataset>[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*)\s*$", re.MULTILINE)
 
 NOT_SIGNED_IN: Final = "Your sign-in has ended. Reload this page to sign in again; what is at work goes on meanwhile."
 NOTHING_ATTACHED: Final = (
-    "**Attach a file to enrich.** Use the paper clip below, choose a file (CSV, TSV, XLSX, JSON, JSON Lines, Parquet, "
+    "**Attach a file to enrich.** Press *Attach a file* below, choose one (CSV, TSV, XLSX, JSON, JSON Lines, Parquet, "
     "TXT, MD, PDF or DOCX), and send it. Nothing has to be written."
 )
-
-
+ASK_FOR_ACCESS: Final = "If the file belongs to another department, ask its owners, or your help desk, for access."
 GOES_ON: Final = "You may close this page: the work goes on, and the file will be under [Your files](/)."
 
 
@@ -56,6 +56,8 @@ def explain(error: errors.FileprocError) -> str:
     """An error as a sentence for somebody who knows nothing of tokens, jobs and commands."""
     if str(error.problem.get("type")).endswith(":unauthenticated"):
         return NOT_SIGNED_IN
+    if str(error.problem.get("type")).endswith(":nothing-to-enrich"):
+        return f"{error.problem.get('detail')} {ASK_FOR_ACCESS}"
     if isinstance(error, errors.UnclearMapping) and error.questions:
         lines = ["It is not clear what some columns hold. Attach the file again, and write with it what is right:", ""]
         for question in error.questions:

@@ -46,12 +46,30 @@ def _name_handles(edge: dict[str, Any]) -> None:
     edge["id"] = f"xy-edge__{edge['source']}{edge['sourceHandle']}-{edge['target']}{edge['targetHandle']}"
 
 
+def with_present_code(data: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The graph with its components' code of this version, and all else as the user left it; None if it has it.
+
+    What runs is this version's code anyway. While a stored graph has another's, Langflow warns at each run.
+    """
+    present = {node["id"]: node["data"] for node in json.loads(enrich_a_file())["nodes"]}
+    renewed = copy.deepcopy(data or {})
+    for node in renewed.get("nodes", ()):
+        ours = present.get(node.get("id"))
+        if ours and ours["type"] == node["data"].get("type"):
+            node["data"]["node"]["template"]["code"]["value"] = ours["node"]["template"]["code"]["value"]
+    return renewed if renewed != data else None
+
+
 async def ensure(session: AsyncSession, user_id: UUID) -> UUID:
-    """The user's own copy of the flow; made where there is none, or not any more."""
-    wanted = select(Flow.id).where(Flow.user_id == user_id, Flow.name == NAME)
+    """The user's own copy of the flow, with the components as they are now; made where there is none any more."""
+    wanted = select(Flow).where(Flow.user_id == user_id, Flow.name == NAME)
     found = (await session.exec(wanted)).first()
     if found is not None:
-        return found
+        if (renewed := with_present_code(found.data)) is not None:
+            found.data = renewed
+            session.add(found)
+            await session.flush()
+        return found.id
     await _ensure_starter_folder(session)
     folder = await get_or_create_default_folder(session, user_id)
     flow = Flow(

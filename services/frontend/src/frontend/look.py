@@ -4,12 +4,14 @@ Langflow has no setting for these, so its built page is copied to a writable fol
 pinned, and what is changed must be there: otherwise the start fails, and says what is missing.
 """
 
+import json
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from frontend.enrichment import FILE_TYPES
 from frontend.settings import PACKAGE
 
 LANGFLOW: Final = "1.13.0"
@@ -37,14 +39,15 @@ PAGE: Final = (
 )
 
 SCRIPT: Final = (
-    # The Playground sends any file on to the service, which says which it takes.
-    Change('i5n=["csv",', 'i5n=["csv","tsv","xlsx","jsonl","parquet",'),
-    Change('DGr=".csv,', 'DGr=".csv,.tsv,.xlsx,.jsonl,.parquet,'),
+    # The Playground offers and takes what the service takes, and knows it by its name: what a browser guesses of the
+    # kind of a file differs from machine to machine.
     Change(
-        'NGr=["application/pdf",',
-        'NGr=["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet","text/tab-separated-values",'
-        '"application/vnd.apache.parquet","application/x-ndjson","application/jsonl","application/pdf",',
+        'i5n=["csv","docx","json","pdf","txt","md","mdx","yaml","yml","xml","html","htm","tsx","py","sh","sql","js",'
+        '"ts","jpg","jpeg","png","bmp"]',
+        f"i5n={json.dumps(FILE_TYPES)}",
     ),
+    Change("return i&&!s||i&&t.length>0&&l!==u?!1:t.length>0?a:s}", "return s}"),
+    Change("accept:DGr", f"accept:{json.dumps(','.join(f'.{kind}' for kind in FILE_TYPES))}"),
     Change(
         "Attach file (images, pdf, csv, docx, txt, md, json, yaml, xml, html, code files)",
         "Attach a file (CSV, TSV, XLSX, JSON, JSON Lines, Parquet, TXT, MD, PDF, DOCX)",
@@ -59,7 +62,13 @@ SCRIPT: Final = (
         '{title:i("errors.upload"),list:[i("misc.fsErrorText"),Dbn]}',
         '{title:i("errors.upload"),list:[O?.response?.data?.detail??"The file did not arrive. Try again."]}',
     ),
-    # The name of an attachment, without the identifier that the service gave it.
+    # An attachment has its name below it, before and after it is sent; without the identifier that the service gave it.
+    Change(
+        't?b.jsx(rp,{className:"h-4 w-4"}):p&&!d?',
+        't?b.jsxs("div",{className:"flex items-center gap-3 px-4 py-6 text-xs",role:"status",'
+        'children:[b.jsx(rp,{className:"h-4 w-4"}),`Sending ${g.name} …`]}):p&&!d?',
+    ),
+    Change('variant:"compact"},k.id)', 'variant:"named",className:"overflow-visible"},k.id)'),
     Change("children:H0o(g.name,10)", 'children:H0o(g.name.replace(/__[0-9a-f]{32}(?=\\.[^.]*$)/,""),40)'),
     Change(
         '"chat.inputPlaceholderSend":"Send a message..."',
@@ -71,6 +80,10 @@ SCRIPT: Final = (
         "const E=await Promise.reject({response:{data:{auto_login:!1}}});",
     ),
     Change('(await or.post(`${Or("REFRESH")}`)).data', '(await m0.get("/fileproc/session")).data'),
+    Change(
+        'b.jsx(_Pe,{className:"h-4 w-4 text-black","aria-hidden":"true"})',
+        'b.jsx("img",{className:"h-5 w-5",src:"/fileproc/assets/logo.svg",alt:""})',
+    ),
     Change('const ULe="Langflow"', 'const ULe="File Processing"'),
     Change('"misc.chatTitle":"Langflow Chat"', '"misc.chatTitle":"File Processing"'),
     # Counts of stars and members, which would tell others who works here.

@@ -2,16 +2,18 @@
 
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from langflow.api.utils import CurrentActiveUser, DbSession
 from lfx.interface.components import component_cache
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from frontend import attachments, context, flows, identity, pages
+from frontend import attachments, context, failures, flows, identity, pages
 
 CATEGORY: Final = "file_processing"
+LOAD_BALANCER_SESSION: Final = tuple(f"AWSELBAuthSessionCookie-{number}" for number in range(4))
+"""A session is 16 KiB at most, and a cookie 4."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,13 +34,28 @@ async def ready(session: DbSession) -> JSONResponse:
 async def start(request: Request, user: CurrentActiveUser) -> Response:
     """The first page, which says what to do, and does it."""
     name = await identity.displayed_name(request.headers, context.settings())
-    return pages.start(name or user.username, context.settings().logout_url)
+    return pages.start(name or user.username, can_sign_out=context.settings().logout_url is not None)
 
 
 @router.get("/fileproc/playground")
 async def playground(user: CurrentActiveUser, session: DbSession) -> Response:
     """The user's own copy of the flow, in Langflow."""
     return RedirectResponse(f"/flow/{await flows.ensure(session, user.id)}#playground")
+
+
+@router.get("/fileproc/sign-out")
+async def sign_out() -> Response:
+    """End the load balancer's session, which only its application can, then Cognito's: either alone lets one in again.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-authenticate-users.html
+    """
+    url = context.settings().logout_url
+    if url is None:
+        raise HTTPException(404, "There is no such page.")
+    response = RedirectResponse(url, 302, headers={"cache-control": "no-store"})
+    for cookie in LOAD_BALANCER_SESSION:
+        response.delete_cookie(cookie, httponly=True)
+    return response
 
 
 @router.get("/fileproc/session")
@@ -60,6 +77,7 @@ async def nothing(_path: str) -> dict[str, Any]:
 
 
 def register(app: Any) -> None:
-    """Add the routes to Langflow's application."""
+    """Add the routes to Langflow's application, and let it tell failures as our pages do."""
+    failures.tell_sentences_only()
     app.include_router(router)
     app.include_router(attachments.router)

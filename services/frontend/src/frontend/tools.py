@@ -15,6 +15,10 @@ from frontend.enrichment import Refusal
 NOT_AVAILABLE = "The departments' tools are not available at the moment. Try again in a few minutes."
 
 
+class UnknownTool(Refusal):
+    """There is none of that name, or it is not the user's: the gateway makes no difference."""
+
+
 @dataclass(frozen=True, slots=True)
 class DepartmentTool:
     """A tool of a department; `schema` is the JSON Schema of its arguments."""
@@ -40,7 +44,8 @@ async def session() -> AsyncIterator[ClientSession]:
             await opened.initialize()
             yield opened
     except* McpError as group:
-        raise Refusal(str(_first(group))) from group
+        sentence = str(_first(group))
+        raise (UnknownTool if sentence.startswith("Unknown tool") else Refusal)(sentence) from group
     except* (httpx.HTTPError, OSError) as group:
         raise Refusal(NOT_AVAILABLE) from group
     except* Refusal as group:
@@ -76,9 +81,15 @@ async def call_tool(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 async def look_up(dataset: str, keys: Sequence[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Rows of a data set (`finance.vendors`) in the order of their keys."""
-    department, _, name = dataset.partition(".")
+    department, _, name = dataset.replace("-", "_").partition(".")
     arguments: dict[str, Any] = {"keys": list(keys)} | ({"columns": list(columns)} if columns else {})
-    answer = await call_tool(f"{department}_lookup_{name}", arguments)
+    try:
+        answer = await call_tool(f"{department}_lookup_{name}", arguments)
+    except UnknownTool as error:
+        raise Refusal(
+            f"There is no data set {dataset} that you may use. The component Departments lists yours; "
+            "if you need another, ask its owners, or your help desk, for access."
+        ) from error
     rows = answer.get("rows", [])
     return [{"key": row["key"], "found": row["matched"], **(row.get("values") or {})} for row in rows]
 

@@ -19,9 +19,9 @@ ASSETS: Final = {
 }
 
 
-def start(username: str, logout_url: str | None) -> HTMLResponse:
+def start(username: str, *, can_sign_out: bool) -> HTMLResponse:
     """The first page."""
-    logout = f'<a href="{escape(logout_url)}">Sign out</a>' if logout_url else ""
+    logout = '<a href="/fileproc/sign-out">Sign out</a>' if can_sign_out else ""
     text = Template(_read("start.html")).substitute(username=escape(username), logout=logout)
     return HTMLResponse(text, headers={"cache-control": "no-store"})
 

@@ -47,7 +47,16 @@
     true,
   );
 
-  if (location.hash !== "#playground") return;
+  // The Playground is opened where a link asks for it, and after a reload in the middle of a chat.
+  const CHAT = "chat-is-open";
+  const flow = /^\/flow\/([^/]+)/.exec(location.pathname)?.[1];
+  if (location.hash === "#playground") sessionStorage.setItem(CHAT, flow);
+  document.addEventListener(
+    "click",
+    (event) => event.target.closest?.('[data-testid="playground-close-button"]') && sessionStorage.removeItem(CHAT),
+    true,
+  );
+  if (!flow || sessionStorage.getItem(CHAT) !== flow) return;
   const deadline = Date.now() + 60000;
   const timer = setInterval(() => {
     const input = document.querySelector('[data-testid="input-chat-playground"]');

@@ -5,9 +5,15 @@ const LARGE = 64 * 1024 * 1024; // as the command-line client: from here on in p
 const PARALLEL = 3;
 const ATTEMPTS = 4;
 
+const ADVICE = {
+  "urn:fileproc:problem:nothing-to-enrich":
+    " If the file belongs to another department, ask its owners, or your help desk, for access.",
+};
+
 export class Problem extends Error {
   constructor(problem, status) {
-    super(problem.detail || problem.title || "That did not work. Try again in a few minutes.");
+    const text = problem.detail || problem.title || "That did not work. Try again in a few minutes.";
+    super(text + (ADVICE[problem.type] || ""));
     this.questions = problem.questions || [];
     this.status = status;
   }

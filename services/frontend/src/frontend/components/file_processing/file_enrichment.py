@@ -14,7 +14,6 @@ from lfx.schema.message import Message
 from frontend import attachments, context, enrichment
 from frontend.enrichment import Refusal
 
-FILE_TYPES = ["csv", "tsv", "xlsx", "json", "jsonl", "parquet", "txt", "md", "pdf", "docx"]
 MOST_BYTES = 100_000_000
 
 
@@ -37,7 +36,7 @@ class FileEnrichment(Component):
             name="file",
             display_name="File",
             info="The file, where none is attached to a message.",
-            file_types=FILE_TYPES,
+            file_types=list(enrichment.FILE_TYPES),
         ),
         MessageTextInput(
             name="departments",

@@ -1,0 +1,120 @@
+"""A CSV of 200 MB, on the first page and in the chat: none of it stays in the memory of the page's process."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+from tests.frontend.person import People, Person
+from tests.helpers.stack import Stack
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+LARGE_BYTES = 200_000_000
+MOST_GROWTH_BYTES = 60_000_000
+"""Less than a third of the file: pieces on their way, and what Langflow needs for the conversation itself."""
+AT_WORK_SECONDS = 300
+
+
+class Memory:
+    """Resident memory of the page's process, and the most of it since the last look."""
+
+    def __init__(self, site: Stack) -> None:
+        self._process = psutil.Process(site.pid("frontend"))
+        self._folder = Path(f"/proc/{self._process.pid}")
+
+    def now(self) -> int:
+        """Bytes; the peak begins anew here."""
+        (self._folder / "clear_refs").write_text("5")
+        return int(self._process.memory_info().rss)
+
+    def peak(self) -> int:
+        """Bytes."""
+        found = re.search(r"VmHWM:\s+([0-9]+) kB", (self._folder / "status").read_text())
+        assert found
+        return int(found[1]) * 1024
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two million rows, each of them to be looked up."""
+    file = tmp_path_factory.mktemp("large") / "large.csv"
+    line = "V-{:05d},2026-01-01,{:08d},text that is in the file and has to come back as it is\n"
+    with file.open("w") as target:
+        target.write("vendor_id,date,number,text\n")
+        number = 0
+        while target.tell() < LARGE_BYTES:
+            target.writelines(line.format(1 + row % 5000, row) for row in range(number, number + 20_000))
+            number += 20_000
+    return file
+
+
+def came_back_whole(person: Person, name: str) -> None:
+    """The result is there, and larger than what was given; two of its pieces are read, not all of it."""
+    link = person.page.get_by_role("link", name=f"Download {name}").first.get_attribute("href")
+    url = f"{person.url}{link}"
+    first = person.page.request.get(url, headers={"range": "bytes=0-199"})
+    assert first.status == 206
+    assert first.text().startswith("vendor_id,date,number,text,vendor_id.finance.name,")
+    size = int(first.headers["content-range"].rpartition("/")[2])
+    assert size > LARGE_BYTES
+    last = person.page.request.get(url, headers={"range": f"bytes={size - 300}-{size - 1}"})
+    assert last.text().endswith("\n")
+    assert "text that is in the file and has to come back as it is,V" not in last.text()
+
+
+def test_200_mb_in_the_chat_do_not_pass_through_langflows_memory(
+    people: People, site: Stack, large: Path, report_figure: Callable[[str], None]
+) -> None:
+    person, memory = people("alice"), Memory(site)
+    person.open_chat()
+    before = memory.now()
+    person.attach(large, seconds=AT_WORK_SECONDS)
+    grown = memory.peak() - before
+    report_figure(
+        f"memory of a replica of the page: {before / 1e6:.0f} MB resident; "
+        f"at most {grown / 1e6:.0f} MB more while {large.stat().st_size / 1e6:.0f} MB were attached in the chat"
+    )
+    assert grown < MOST_GROWTH_BYTES
+    person.write()
+    person.is_answered(large.name, seconds=AT_WORK_SECONDS)
+    assert memory.peak() - before < MOST_GROWTH_BYTES, "nor while it was enriched"
+    came_back_whole(person, "large.enriched.csv")
+    person.look("200 MB")
+
+
+def test_200_mb_on_the_first_page_go_straight_to_storage_and_show_how_far_they_are(
+    people: People, site: Stack, large: Path
+) -> None:
+    person, memory = people("alice"), Memory(site)
+    puts: list[str] = []
+    person.page.on("request", lambda request: puts.append(request.url) if request.method == "PUT" else None)
+    before = memory.now()
+    person.choose(large)
+    expect(person.page.get_by_text(re.compile("Sending large.csv: [0-9]+ %"))).to_be_visible()
+    person.look("sending 200 MB")
+    expect(person.page.get_by_text(re.compile("Enriching large.csv: [0-9,]+ rows so far"))).to_be_visible(
+        timeout=AT_WORK_SECONDS * 1000
+    )
+    expect(person.page.get_by_role("heading", name="large.csv is ready")).to_be_visible(timeout=AT_WORK_SECONDS * 1000)
+    assert len(puts) > 2
+    assert not any(url.startswith(person.url) for url in puts)
+    assert memory.peak() - before < MOST_GROWTH_BYTES
+    came_back_whole(person, "large.enriched.csv")
+    person.look("200 MB ready")
+
+
+def test_start_time_and_memory_of_a_replica_are_printed(
+    started: tuple[Stack, dict[str, float]], report_figure: Callable[[str], None]
+) -> None:
+    site, seconds = started
+    report_figure(
+        f"the page is ready after {seconds['frontend']:.0f} s, everything after {seconds['everything']:.0f} s "
+        f"(one replica on SQLite, its tables made anew)"
+    )
+    resident = psutil.Process(site.pid("frontend")).memory_info().rss
+    report_figure(f"memory of a replica of the page after these tests: {resident / 1e6:.0f} MB resident")
+    assert seconds["frontend"] < 120
+    assert resident < 2 << 30, "the limit of its pod"

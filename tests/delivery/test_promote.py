@@ -1,4 +1,4 @@
-"""`python -m delivery.promote`: prod gets dev's version files, and nothing else; the pull request tells what they do."""
+"""`python -m delivery.promote`: prod gets dev's version files, and nothing else; a pull request says what they do."""
 
 from pathlib import Path
 

@@ -2,11 +2,12 @@
 
 import copy
 import struct
+import zlib
 from typing import Any
 
 import pytest
 
-from infrastructure.diagrams.canvas import Picture
+from infrastructure.diagrams.canvas import SOURCE, Picture, digest
 from infrastructure.diagrams.facts import Facts, Manifest, kustomize, overlays
 from infrastructure.diagrams.pictures import ENVIRONMENT, FOLDER, pictures
 
@@ -34,6 +35,25 @@ def drawn(facts: Facts) -> dict[str, Picture]:
 def test_picture_is_what_make_diagrams_would_draw_now(name: str, drawn: dict[str, Picture]) -> None:
     kept = (FOLDER / f"{name}.dot").read_text()
     assert drawn[name].source == kept, "the plan or the overlays have changed: run make diagrams"
+
+
+def chunks(image: bytes) -> dict[bytes, bytes]:
+    """The parts of a PNG by their kind; each has the right checksum."""
+    found, rest = {}, image[8:]
+    while rest:
+        (size,) = struct.unpack(">I", rest[:4])
+        kind, data, checksum = rest[4:8], rest[8 : 8 + size], rest[8 + size : 12 + size]
+        assert struct.unpack(">I", checksum) == (zlib.crc32(kind + data),)
+        found[kind], rest = data, rest[12 + size :]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_picture_was_drawn_from_the_text_beside_it(name: str) -> None:
+    source = (FOLDER / f"{name}.dot").read_text()
+    picture = chunks((FOLDER / f"{name}.png").read_bytes())
+    assert picture[b"tEXt"].decode() == f"{SOURCE}\0{digest(source)}", "drawn from another text: run make diagrams"
+    assert picture.keys() >= {b"IHDR", b"IDAT", b"IEND"}
 
 
 @pytest.mark.parametrize("name", NAMES)

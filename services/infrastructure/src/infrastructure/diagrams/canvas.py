@@ -1,7 +1,10 @@
 """A picture: `diagrams` with one look, the same text for the same content, and no rendering unless asked."""
 
+import hashlib
 import re
 import shutil
+import struct
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,6 +25,10 @@ TINTS: Final = {
 }
 
 
+SOURCE: Final = "Source"
+"""Keyword in a picture under which the digest of its source is."""
+
+
 class RendererMissing(Exception):
     """Graphviz, which draws, is not there."""
 
@@ -29,8 +36,8 @@ class RendererMissing(Exception):
 class Picture(Diagram):  # type: ignore[misc]  # the library has no types
     """`with Picture("traffic", "Traffic flows") as picture:` … and then `picture.draw(folder)`."""
 
-    def __init__(self, name: str, title: str, direction: str = "TB", **graph: str) -> None:
-        """Begin; `graph` are attributes of Graphviz."""
+    def __init__(self, name: str, title: str, key: str = "", direction: str = "TB", **graph: str) -> None:
+        """Begin; `key` says what the colours mean, `graph` are attributes of Graphviz."""
         look = {
             "splines": "spline",
             "fontname": FONT,
@@ -42,7 +49,7 @@ class Picture(Diagram):  # type: ignore[misc]  # the library has no types
         }
         text = {"fontname": FONT, "fontsize": "12", "fontcolor": "#22303c"}
         super().__init__(
-            title,
+            f"{title}\n{key}" if key else title,
             filename=name,
             direction=direction,
             show=False,
@@ -77,7 +84,7 @@ class Picture(Diagram):  # type: ignore[misc]  # the library has no types
         return re.sub(r'image="?[^" \]]*/resources/([^" \]]+)"?', r'image="\1"', self._drawing)
 
     def draw(self, folder: Path) -> Path:
-        """Write the picture, and its source beside it.
+        """Write the picture, and its source beside it; the picture carries its source's digest.
 
         Raises:
             RendererMissing: Graphviz is not installed.
@@ -89,8 +96,22 @@ class Picture(Diagram):  # type: ignore[misc]  # the library has no types
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{self.file_name}.dot").write_text(self.source)
         target = folder / f"{self.file_name}.png"
-        target.write_bytes(graphviz.Source(self._drawing).pipe(format="png", quiet=True))
+        image = graphviz.Source(self._drawing).pipe(format="png", quiet=True)
+        target.write_bytes(with_text(image, SOURCE, digest(self.source)))
         return target
+
+
+def digest(source: str) -> str:
+    """What a picture says of the source that it was drawn from."""
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+def with_text(image: bytes, keyword: str, text: str) -> bytes:
+    """A PNG with a tEXt chunk more, before its end (PNG, third edition, section 11.3.3.3)."""
+    body = b"tEXt" + keyword.encode("latin-1") + b"\0" + text.encode("latin-1")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    end = image.rindex(b"IEND") - 4
+    return image[:end] + chunk + image[end:]
 
 
 def group(label: str, tint: str) -> Any:

@@ -11,12 +11,13 @@ from diagrams.onprem.vcs import Github
 from infrastructure.diagrams.canvas import Picture, edge, group
 from infrastructure.diagrams.facts import Facts, Manifest
 
+KEY: Final = "blue: deployed by Argo CD · orange: images pulled · green: made by the operator"
 SYSTEM: Final = ("kube-system", "keda", "external-secrets")
 
 
 def draw(facts: Facts) -> Picture:
     """Git to Argo CD to the services; the operator to the departments."""
-    with Picture("deployment", f"{facts.environment}: what runs on EKS") as picture:
+    with Picture("deployment", f"{facts.environment}: what runs on EKS", KEY) as picture:
         git, images = Github("Git"), ECR("ECR")
         cluster = facts.planned("aws_eks_cluster")[0].values
         nodes = facts.planned("aws_eks_node_group")

@@ -1,6 +1,6 @@
 """Multi-zone infrastructure: what stands in which zone and subnet."""
 
-from typing import Any
+from typing import Any, Final
 
 from diagrams.aws.compute import EC2, EKS
 from diagrams.aws.database import RDS
@@ -13,11 +13,13 @@ from infrastructure.diagrams.canvas import Picture, edge, group, unseen
 from infrastructure.diagrams.facts import Facts
 from infrastructure.diagrams.services import regional
 
+KEY: Final = "green: what faces the internet reaches pods on every node · orange: what faces on-premises"
+
 
 def draw(facts: Facts) -> Picture:
     """One column a zone; each tier of subnets a row."""
     title = f"{facts.environment}: infrastructure in {len(facts.zones)} zones"
-    with Picture("infrastructure", title, newrank="true") as picture:
+    with Picture("infrastructure", title, KEY, newrank="true") as picture:
         people = Users("people and programs")
         with group(f"AWS {facts.zones[0][:-1]}", "region"):
             names = Route53("app.  api.")

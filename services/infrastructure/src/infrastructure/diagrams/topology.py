@@ -18,6 +18,7 @@ from diagrams.onprem.network import Internet
 from infrastructure.diagrams.canvas import Picture, edge, group
 from infrastructure.diagrams.facts import Facts
 
+KEY: Final = "routes · green: internet · blue: out by NAT · violet: AWS without the internet · orange: on-premises"
 COLORS: Final = {
     "internet": "#2e7d32",
     "nat": "#1565c0",
@@ -29,7 +30,7 @@ COLORS: Final = {
 
 def draw(facts: Facts) -> Picture:
     """Each tier's subnets, their table, and a line for each route but the local one."""
-    with Picture("topology", f"{facts.environment}: network topology", ranksep="0.9") as picture:
+    with Picture("topology", f"{facts.environment}: network topology", KEY, ranksep="0.9") as picture:
         outside: dict[str, Any] = {}
         tables: list[tuple[str, Any, frozenset[str]]] = []
         with group(f"VPC {' and '.join(str(cidr) for cidr in facts.network.vpc)}", "vpc"):

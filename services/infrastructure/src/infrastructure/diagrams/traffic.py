@@ -16,6 +16,7 @@ from infrastructure.diagrams.facts import Facts, Manifest
 
 NAME: Final = "app.kubernetes.io/name"
 COMPONENT: Final = "app.kubernetes.io/component"
+KEY: Final = "green: from outside · blue: from pod to pod, as network policies allow · violet: to AWS, as roles allow"
 AWS: Final = {
     "s3": (S3, "S3"),
     "sqs": (SQS, "SQS"),
@@ -28,10 +29,10 @@ AWS: Final = {
 def draw(facts: Facts) -> Picture:
     """From those who call, by the load balancers and the gateway, to the data."""
     with Picture(
-        "traffic", f"{facts.environment}: traffic flows", direction="LR", ranksep="1.2", compound="true"
+        "traffic", f"{facts.environment}: traffic flows", KEY, direction="LR", ranksep="1.2", compound="true"
     ) as picture:
         browser, program, machine = User("people"), Client("programs, AI agents"), Server("on-premises")
-        login = Cognito("login")
+        login = Cognito("Cognito login")
         public, internal = LoadBalancer("public\nload balancer"), LoadBalancer("internal\nload balancer")
         with group("namespace file-processing", "private"):
             pods = {name: Deploy(f"{name}\n:{port}" if port else name) for name, port in _ports(facts).items()}

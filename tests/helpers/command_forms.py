@@ -21,7 +21,7 @@ from fileproc.main import app as fileproc
 from local.main import app as local
 
 OF_THE_SYSTEM = {"eval", "export", "echo", "cat", "printf", "head", "mkdir", "cp", "sed", "xargs", "grep", "tr", "date"}
-NEED_NO_CHECK = OF_THE_SYSTEM | {"git", "curl", "jq", "openssl", "psql", "$EDITOR", "go", "terraform-docs"}
+NEED_NO_CHECK = OF_THE_SYSTEM | {"git", "curl", "jq", "openssl", "psql", "$EDITOR", "go", "terraform-docs", "gh"}
 
 AWS_GLOBAL = {"region", "output", "query", "profile", "no-cli-pager", "max-items", "cli-input-json"}
 AWS_OWN_COMMANDS = {

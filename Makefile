@@ -19,6 +19,7 @@ demo: setup ## The same, then stops; exits 0 or says what failed
 test: check-static tools frontend ## Every test
 	$(RUN) mypy --config-file services/frontend/pyproject.toml --python-executable services/frontend/.venv/bin/python services/frontend/src
 	@$(RUN) python -m tests.helpers.images
+	@$(RUN) local cluster node-check || echo "The tests of real pods (tests/pods) are left out"
 	$(PYTEST) $(PARALLEL) tests services -m 'not timed'
 	$(PYTEST) services tests -m timed
 

@@ -8,17 +8,28 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 import yaml
-from tests.helpers.stack import USERS, Stack
+from tests.helpers.stack import USERS
 
 from local import names
 
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 Values = Mapping[str, Any]
+
+
+class Source(Protocol):
+    """Where departments and their data are: a local stack, or a cluster."""
+
+    @property
+    def departments_folder(self) -> Path:
+        """The Department objects."""
+
+    def client(self, service: str) -> Any:
+        """boto3's client of a service of its AWS."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ def object_key(department: str, name: str) -> str:
     return f"departments/mcp-{department}/{name}"
 
 
-def read_data_sets(stack: Stack) -> list[DataSet]:
+def read_data_sets(stack: Source) -> list[DataSet]:
     """Every data set of every department, with its data as it is in S3 now."""
     return [
         _data_set(stack, department, spec)
@@ -80,7 +91,7 @@ def read_data_sets(stack: Stack) -> list[DataSet]:
     ]
 
 
-def _data_set(stack: Stack, department: Mapping[str, Any], spec: Mapping[str, Any]) -> DataSet:
+def _data_set(stack: Source, department: Mapping[str, Any], spec: Mapping[str, Any]) -> DataSet:
     name, access = department["metadata"]["name"], department["spec"]["access"]
     s3 = stack.client("s3")
     answer = s3.get_object(Bucket=names.DATA_BUCKET, Key=object_key(name, spec["object"]))

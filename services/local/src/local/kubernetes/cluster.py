@@ -38,7 +38,13 @@ TOOLS = ("kubectl", "kustomize", *PROGRAMS, "redis", "argocd")
 PORTS = {"git": 0, "argocd": 1, "department-operator": 2, "app": 3, "api": 4, "aws": 5, "login": 6}
 START_SECONDS = 300
 # What a control plane with a real node has as on AWS: addresses, and who is told where the API server is.
-API_SERVER_ARGUMENTS = (f"service-cluster-ip-range={network.SERVICE_CIDR}", "endpoint-reconciler-type=none")
+API_SERVER_ARGUMENTS = (
+    f"service-cluster-ip-range={network.SERVICE_CIDR}",
+    "endpoint-reconciler-type=none",
+    "kubelet-preferred-address-types=InternalIP",
+    "kubelet-client-certificate={certificates}/admin.crt",
+    "kubelet-client-key={certificates}/admin.key",
+)
 # Nobody who looks at it wants to wait five minutes until an autoscaler takes back what it gave.
 CONTROLLER_ARGUMENTS = ("horizontal-pod-autoscaler-downscale-stabilization=30s",)
 CERTIFICATE_NAMES = (network.API_SERVER, network.API_SERVER_SERVICE, "kubernetes.default.svc")
@@ -274,6 +280,14 @@ class Cluster:
     def log(self, name: str) -> Path:
         """The log of one of the processes beside the control plane."""
         return self.logs / f"{name}.log"
+
+    def stop_program(self, name: str) -> None:
+        """Stop one of these processes, and wait until it has ended."""
+        self._supervisor.stop_process(name)
+
+    def start_program(self, name: str) -> None:
+        """Start one that was stopped."""
+        self._supervisor.start_process(name, wait=True)
 
     def states(self) -> list[ProcessState]:
         """The processes beside the control plane; none where it is not up."""

@@ -82,7 +82,8 @@ class ControlPlane:
         Args:
             folder: Where everything is written; removed when the control plane stops.
             controllers: Whether controllers, the scheduler and simulated nodes run too.
-            api_server_arguments: More of kube-apiserver's, without dashes, such as `audit-log-path=/tmp/log`.
+            api_server_arguments: More of kube-apiserver's, without dashes, such as `audit-log-path=/tmp/log`;
+                `{certificates}` is the folder of the cluster's certificates.
             controller_arguments: The same of kube-controller-manager's.
             certificate_names: Names and addresses that the API server has beside those of this machine.
         """
@@ -121,7 +122,7 @@ class ControlPlane:
         configuration = self.folder / "kwokctl.yaml"
         configuration.write_text(json.dumps(self._configuration(), indent=2))
         arguments = {
-            "kube-apiserver": self._api_server_arguments,
+            "kube-apiserver": [each.format(certificates=self.certificates) for each in self._api_server_arguments],
             "kwok-controller": MANAGED_NODES if self._controllers else (),
             "kube-controller-manager": self._controller_arguments,
         }
@@ -175,7 +176,7 @@ class ControlPlane:
 
     @property
     def certificates(self) -> Path:
-        """`ca.crt`, which signed those of everyone who has one."""
+        """`ca.crt`, which signed those of everyone who has one; `admin.crt` and its key."""
         return self._of_kwok / "pki"
 
     @property

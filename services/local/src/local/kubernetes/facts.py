@@ -37,6 +37,8 @@ def aws_facts(aws_url: str) -> dict[str, str]:
 def endpoints(aws_url: str, app_url: str, api_url: str, login_url: str) -> dict[str, str]:
     """What the services need beside, where they run for real: addresses that on AWS they know by themselves, or by DNS.
 
+    STS is not among them: the gateway asks it by TLS alone, which the stand-in has not. Nobody logs in by IAM here.
+
     Args:
         aws_url: Where pods reach AWS.
         app_url: Where people's browsers go.
@@ -49,7 +51,6 @@ def endpoints(aws_url: str, app_url: str, api_url: str, login_url: str) -> dict[
         # Nobody looks at these. Pod Identity's agent is not here, and a variable is looked at first.
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
-        "STS_ENDPOINT_URL": aws_url,
         "COGNITO_JWKS_URL": f"{aws_url}/{names.POOL}/.well-known/jwks.json",
         "COGNITO_DOMAIN_URL": login_url,
         "COGNITO_CLIENT_IDS": json.dumps([names.PUBLIC_CLIENT, names.ALB_CLIENT]),

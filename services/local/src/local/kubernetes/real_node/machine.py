@@ -46,7 +46,6 @@ class RealNode:
         self._environment = environment
         self._cgroup = cgroups.name(folder)
         self._holder: subprocess.Popen[bytes] | None = None
-        self._pid = 0
 
     def check(self) -> None:
         """See that it can run here.
@@ -100,7 +99,16 @@ class RealNode:
                 raise ControlPlaneError("the node's namespaces could not be made; what the kernel said is above")
             time.sleep(0.02)
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
-        self._pid = int(children.read_text().split()[0])
+        self._pid_file.write_text(children.read_text().split()[0])
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._folder / "pid"
+
+    @property
+    def _pid(self) -> int:
+        """The process that holds the namespaces, of whichever process asks."""
+        return int(self._pid_file.read_text())
 
     def programs(self, api_server_port: int, aws_port: int) -> list[Program]:
         """What runs in the node, and what stands at the addresses outside it."""
@@ -140,14 +148,20 @@ class RealNode:
             ControlPlaneError: One is not an image.
         """
         own = {files.PAUSE_IMAGE: self._folder / "pause.tar", COREDNS_IMAGE: self._folder / "coredns.tar"}
-        ctr = ("ctr", "--address", files.SOCKET, "--namespace", "k8s.io", "images")
         for name, archive in {**own, **archives}.items():
             try:
-                self.run(*ctr, "import", str(archive))
-                if (reference := image_name(archive)) != name:
-                    self.run(*ctr, "tag", "--force", reference, name)
+                self._images("import", str(archive))
+                self.tag(image_name(archive), name)
             except (KeyError, OSError, tarfile.TarError, network.NetworkError) as error:
                 raise ControlPlaneError(f"{archive} could not be imported: {error}") from error
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image that is there another name."""
+        if image != name:
+            self._images("tag", "--force", image, name)
+
+    def _images(self, *arguments: str) -> None:
+        self.run("ctr", "--address", files.SOCKET, "--namespace", "k8s.io", "images", *arguments)
 
     def run(self, *arguments: str) -> str:
         """Run a command in the node; returns its standard output."""

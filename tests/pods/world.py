@@ -1,0 +1,167 @@
+"""A cluster with a real node, and what tests ask of it and of the pods that run there."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+from tests.helpers.stack import ROOT, USERS
+
+from local import names
+from local.kubernetes.cluster import Cluster
+from local.kubernetes.kubectl import Kubectl, Object, wait_for
+
+NAMESPACE = "file-processing"
+SERVICES = ("agentgateway", "application", "department-operator", "mcp-server")
+DEPARTMENTS = ("mcp-finance", "mcp-hr", "mcp-legal")
+DEPLOYMENTS = ("agentgateway", "application", "application-worker", "department-operator", *DEPARTMENTS)
+NODE = "real"
+# On two idle cores it takes half a minute; other tests run beside these.
+READY_SECONDS = 300
+BUILD_SECONDS = 1500
+
+
+def built_images() -> dict[str, Path]:
+    """The services' images, built where something has changed, by what overlays/real calls them."""
+    command = [sys.executable, "-m", "delivery.images", "--json", *SERVICES]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS)
+    assert built.returncode == 0, built.stderr
+    return {f"localhost/{each['service']}:local": Path(each["archive"]) for each in json.loads(built.stdout)}
+
+
+@dataclass
+class World:
+    """The cluster; its AWS, addresses and tokens are asked for by the names that tests of the local stack use."""
+
+    cluster: Cluster
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """As administrator."""
+        return self.cluster.kubectl
+
+    @property
+    def departments_folder(self) -> Path:
+        """The Department objects of Git."""
+        return ROOT / "base" / "departments"
+
+    def client(self, service: str) -> Any:
+        """boto3's client of a service of the stand-in for AWS."""
+        if service not in self._clients:
+            session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=names.REGION)
+            self._clients[service] = session.client(service, endpoint_url=self.cluster.aws_url)  # type: ignore[call-overload]
+        return self._clients[service]
+
+    @cached_property
+    def tokens(self) -> dict[str, str]:
+        """An access token of each demo user, as Cognito gives it for their password."""
+        return {user: self._token(user) for user in USERS}
+
+    def _token(self, user: str) -> str:
+        answer = self.client("cognito-idp").initiate_auth(
+            ClientId=names.PUBLIC_CLIENT,
+            AuthFlow="USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": user, "PASSWORD": names.PASSWORD},
+        )
+        return str(answer["AuthenticationResult"]["AccessToken"])
+
+    @cached_property
+    def api(self) -> str:
+        """The gateway's Service, which this machine reaches as the load balancer does."""
+        return self.url("agentgateway", 8080)
+
+    def url(self, service: str, port: int) -> str:
+        """A Service's address."""
+        found = self.kubectl.get("service", service, namespace=NAMESPACE)
+        assert found is not None, service
+        return f"http://{found['spec']['clusterIP']}:{port}"
+
+    def pods(self, name: str) -> list[Object]:
+        """A Deployment's pods that nobody has asked to end."""
+        found = self.kubectl.list("pods", namespace=NAMESPACE, selector=selector(name))
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def pod(self, name: str) -> Object:
+        """The only pod of a Deployment."""
+        (pod,) = self.pods(name)
+        return pod
+
+    def ready(self, name: str) -> bool:
+        """Whether a Deployment is rolled out, and all its pods are ready."""
+        found = self.kubectl.get("deployment", name, namespace=NAMESPACE)
+        if found is None:
+            return False
+        status, wanted = found.get("status", {}), found["spec"]["replicas"]
+        counts = {
+            status.get(count, 0) for count in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        }
+        return status.get("observedGeneration") == found["metadata"]["generation"] and counts == {wanted}
+
+    def wait_until_ready(self, *deployments: str, seconds: float = READY_SECONDS) -> None:
+        """Wait until Deployments are rolled out and ready; all of them if none is named."""
+        for name in deployments or DEPLOYMENTS:
+            wait_for(lambda name=name: self.ready(name), seconds, f"{name} is ready", state=lambda: self.state())  # type: ignore[misc]
+
+    def state(self) -> str:
+        """The pods, in a line each, for whoever reads of a failure."""
+        return "\n" + self.kubectl.run("get", "pods", "-A", "-o", "wide")
+
+    def roll(self, *deployments: str) -> None:
+        """Start a roll-out of Deployments, as a new version would; does not wait."""
+        for name in deployments:
+            self.kubectl.run("rollout", "restart", f"deployment/{name}", "-n", NAMESPACE)
+
+    def restarts(self) -> dict[str, int]:
+        """How often each pod's container was started again."""
+        return {
+            pod["metadata"]["name"]: status["restartCount"]
+            for pod in self.kubectl.list("pods", namespace=NAMESPACE, selector="app.kubernetes.io/name!=frontend")
+            for status in pod["status"].get("containerStatuses", ())
+        }
+
+    def working_sets(self) -> dict[str, float]:
+        """Memory of each pod in MB, as the kubelet says it now and autoscalers see it."""
+        text = self.kubectl.run("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/metrics/resource")
+        found = {}
+        for line in text.splitlines():
+            if line.startswith("pod_memory_working_set_bytes{") and f'namespace="{NAMESPACE}"' in line:
+                labels, _, rest = line.partition("} ")
+                found[labels.partition('pod="')[2].partition('"')[0]] = float(rest.split()[0]) / 1e6
+        return found
+
+
+def selector(deployment: str) -> str:
+    """What a Deployment's pods are found by."""
+    if deployment.startswith("mcp-"):
+        return f"fileprocessing.internal/department={deployment.removeprefix('mcp-')}"
+    return f"app.kubernetes.io/name={deployment}"
+
+
+def processes(pod: Object) -> Iterator[psutil.Process]:
+    """The processes of a pod's containers, the one that holds its namespaces aside."""
+    uid = str(pod["metadata"]["uid"])
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, OSError):
+            if uid in Path(f"/proc/{process.pid}/cgroup").read_text() and process.name() != "pause":
+                yield process
+
+
+@contextmanager
+def department(world: World, document: Object, data: Mapping[str, bytes]) -> Iterator[None]:
+    """A Department with its data, applied as a person does, and gone again."""
+    name = document["metadata"]["name"]
+    for key, content in data.items():
+        world.client("s3").put_object(Bucket=names.DATA_BUCKET, Key=f"departments/mcp-{name}/{key}", Body=content)
+    world.kubectl.apply(document, server_side=False)
+    try:
+        yield
+    finally:
+        world.kubectl.delete("department", name, namespace=NAMESPACE)

@@ -1,0 +1,118 @@
+"""The workflows of .github, as data: jobs, steps, and by which events they run."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".github/workflows"
+LOCAL = "./.github/workflows/"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job.
+
+    Attributes:
+        content: As it is in the file; every value is a text.
+    """
+
+    workflow: "Workflow"
+    name: str
+    content: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.workflow.file}: {self.name}"
+
+    @property
+    def permissions(self) -> dict[str, str]:
+        return dict(self.content.get("permissions") or {})
+
+    @property
+    def calls(self) -> str | None:
+        """The file of the workflow of this repository that it calls."""
+        called = self.content.get("uses")
+        return str(called).removeprefix(LOCAL) if called else None
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return list(self.content.get("steps") or ())
+
+    @property
+    def commands(self) -> list[str]:
+        return [step["run"] for step in self.steps if "run" in step]
+
+    @property
+    def roles(self) -> list[str]:
+        """Names of the AWS roles that it takes."""
+        arns = (step.get("with", {}).get("role-to-assume") for step in self.steps)
+        return [arn.rpartition("/")[2] for arn in arns if arn]
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """One file."""
+
+    file: str
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        # It makes texts only, so that `on` is no truth value.
+        loaded = yaml.load(self.text, yaml.BaseLoader)  # noqa: S506
+        assert isinstance(loaded, dict)
+        return loaded
+
+    @property
+    def text(self) -> str:
+        return (FOLDER / self.file).read_text()
+
+    @property
+    def events(self) -> dict[str, Any]:
+        return dict(self.content["on"])
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [Job(self, name, content) for name, content in self.content["jobs"].items()]
+
+
+WORKFLOWS = [Workflow(file.name) for file in sorted(FOLDER.iterdir())]
+JOBS = [job for workflow in WORKFLOWS for job in workflow.jobs]
+
+
+def callers(workflow: Workflow) -> list[Job]:
+    """The jobs that call a workflow."""
+    return [job for job in JOBS if job.calls == workflow.file]
+
+
+def subjects(job: Job) -> set[str]:
+    """How the subject ends of the tokens that GitHub gives a job: by its environment, else by event or branch.
+
+    https://docs.github.com/en/actions/reference/security/oidc#oidc-token-claims
+    """
+    asking = callers(job.workflow)
+    if environment := job.content.get("environment"):
+        if environment == "${{ inputs.root }}":
+            return {f"environment:{caller.content['with']['root']}" for caller in asking}
+        return {f"environment:{environment}"}
+    found = set()
+    for workflow in {caller.workflow for caller in asking} or {job.workflow}:
+        for event, options in workflow.events.items():
+            if event == "push":
+                found |= {f"ref:refs/heads/{branch}" for branch in options["branches"]}
+            elif event == "workflow_dispatch":
+                found.add("ref:refs/heads/main")  # of other branches, no role is given
+            elif event == "pull_request":
+                found.add("pull_request")
+            else:
+                raise AssertionError(f"{job}: what is the subject of {event}?")
+    return found
+
+
+def variables(text: str) -> Iterator[str]:
+    """The names of the repository's variables that a text uses."""
+    yield from re.findall(r"\bvars\.([A-Z_]+)", text)

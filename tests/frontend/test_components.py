@@ -155,7 +155,7 @@ async def main():
     print(await tools["finance_lookup_vendors"].ainvoke({"keys": ["V-00017"], "columns": ["bank_account"]}))
 asyncio.run(main())
 """
-    command = [FRONTEND_PYTHON, "-c", program, site.token("alice")]
+    command = [str(FRONTEND_PYTHON), "-c", program, site.token("alice")]
     service = next(service for service in site.services if service.name == "frontend")
     environment = {**os.environ, **service.environment}
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)

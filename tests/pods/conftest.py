@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from tests.helpers.data import DataSet, read_data_sets
 from tests.helpers.rest import Rest, bearer, http_session
-from tests.pods.world import READY_SECONDS, World, built_images
+from tests.pods.world import READY_SECONDS, World, built_images, rules, traces
 
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.kubectl import wait_for
@@ -33,11 +33,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("pods") / "state"
     # There can be one on a machine, and somebody else's tests may run here too.
     wait_for(lambda: network.owner() is None, READY_SECONDS, "no other real node runs here", state=network.owner)
+    before = rules()
     with Cluster(folder, real_node=True, images=built_images()) as cluster:
         cluster.wait_until_synced()
         running = World(cluster)
         running.wait_until_ready()
         yield running
+    assert traces(folder) == []
+    assert rules() == before
 
 
 @pytest.fixture(scope="package")

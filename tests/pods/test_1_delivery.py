@@ -128,13 +128,13 @@ async def test_a_new_department_answers_tools_call_from_a_real_pod(
 def test_a_pushed_version_rolls_out(world: World, tmp_path: Path, report_figure: Callable[[str], None]) -> None:
     world.cluster.node.tag("localhost/agentgateway:local", "localhost/agentgateway:next")
     work = WorkCopy.clone(world.cluster.git_url, tmp_path / "clone")
-    before = world.pod("agentgateway")["metadata"]["name"]
+    before = {pod["metadata"]["name"] for pod in world.pods("agentgateway")}
     work.edit("overlays/real/agentgateway/kustomization.yaml", "agentgateway:local", "agentgateway:next")
     begin = time.monotonic()
     revision = work.push("The gateway's next version")
     ArgoCD(world.kubectl, world.cluster.argocd_url).wait_synced("agentgateway", revision)
     world.wait_until_ready("agentgateway")
     report_figure(f"git push to the new version serving: {time.monotonic() - begin:.0f} s")
-    after = world.pod("agentgateway")
-    assert after["metadata"]["name"] != before
-    assert after["spec"]["containers"][0]["image"] == "localhost/agentgateway:next"
+    after = world.pods("agentgateway")
+    assert not before & {pod["metadata"]["name"] for pod in after}
+    assert {pod["spec"]["containers"][0]["image"] for pod in after} == {"localhost/agentgateway:next"}

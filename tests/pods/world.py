@@ -12,11 +12,12 @@ from typing import Any
 
 import boto3
 import psutil
-from tests.helpers.stack import ROOT, USERS
+from tests.helpers.stack import ROOT, USERS, processes_of
 
 from local import names
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.kubectl import Kubectl, Object, wait_for
+from local.kubernetes.real_node import cgroups, network
 
 NAMESPACE = "file-processing"
 SERVICES = ("agentgateway", "application", "department-operator", "mcp-server")
@@ -90,9 +91,8 @@ class World:
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def pod(self, name: str) -> Object:
-        """The only pod of a Deployment."""
-        (pod,) = self.pods(name)
-        return pod
+        """One of a Deployment's pods; an autoscaler may have made more."""
+        return self.pods(name)[0]
 
     def ready(self, name: str) -> bool:
         """Whether a Deployment is rolled out, and all its pods are ready."""
@@ -123,9 +123,13 @@ class World:
         """How often each pod's container was started again."""
         return {
             pod["metadata"]["name"]: status["restartCount"]
-            for pod in self.kubectl.list("pods", namespace=NAMESPACE, selector="app.kubernetes.io/name!=frontend")
+            for pod in self.kubectl.list("pods", namespace=NAMESPACE)
             for status in pod["status"].get("containerStatuses", ())
         }
+
+    def restarted(self, before: Mapping[str, int]) -> list[str]:
+        """Pods whose container was started again since; a pod that is new or gone was not."""
+        return [name for name, count in self.restarts().items() if count > before.get(name, 0)]
 
     def working_sets(self) -> dict[str, float]:
         """Memory of each pod in MB, as the kubelet says it now and autoscalers see it."""
@@ -165,3 +169,18 @@ def department(world: World, document: Object, data: Mapping[str, bytes]) -> Ite
         yield
     finally:
         world.kubectl.delete("department", name, namespace=NAMESPACE)
+
+
+def traces(folder: Path) -> list[str]:
+    """What there is on this machine of the cluster of a folder."""
+    groups = [str(group) for group in cgroups.MOUNT.rglob(cgroups.name(folder)[1:])]
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
+    links = [network.LINK] if network.owner() is not None else []
+    running = [" ".join(process.cmdline()) for process in processes_of(folder)]
+    return [*groups, *mounts, *links, *running, *(["its folder"] if folder.exists() else [])]
+
+
+def rules() -> str:
+    """This machine's own packet filter, namespaces and routes."""
+    commands = (["nft", "--stateless", "list", "ruleset"], ["ip", "netns", "list"], ["ip", "route", "show"])
+    return "".join(network.command(*command) for command in commands)

@@ -10,6 +10,8 @@ from typing import Final
 MOUNT: Final = Path("/sys/fs/cgroup")
 CONTROLLERS: Final = ("cpu", "cpuset", "memory", "pids")
 REMOVE_SECONDS: Final = 10
+# The group stands for a whole node, of as many processes as it has pods; by default it would count as one process.
+WEIGHTS: Final = {"cpu.shares": "8192", "cpu.weight": "800"}
 
 
 def name(folder: Path) -> str:
@@ -60,6 +62,9 @@ def make(group: str) -> None:
         for file in ("cpuset.cpus", "cpuset.mems"):
             if not _is_unified() and (place / file).exists():
                 (place / file).write_text((place.parent / file).read_text())
+        for file, weight in WEIGHTS.items():
+            if (place / file).exists():
+                (place / file).write_text(weight)
 
 
 def remove(group: str) -> None:

@@ -1,25 +1,18 @@
-"""Bootstrap, applied by Terraform to a real API server: what it makes, that it makes it once, how it goes again."""
+"""Bootstrap, applied by Terraform to an empty cluster: Argo CD takes over from it, and Terraform wants nothing back."""
 
-import json
-import os
-import shutil
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from tests.helpers.kustomize import offline_tree
-from tests.terraform.conftest import alone
+from tests.helpers.bootstrap import Bootstrap, EmptyCluster
+from tests.helpers.gitops import ARGOCD, ArgoCD, brief, health, identities, is_synced
+from tests.helpers.kustomize import BUILD_SECONDS
 
-from infrastructure.terraform import Workspace, cache
-from local.kubernetes.control_plane import ControlPlane
-from local.kubernetes.kubectl import Kubectl
-from local.kubernetes.tools import tool
+from local.kubernetes import addons
+from local.kubernetes.kubectl import Kubectl, Object, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_SECONDS)]
 
-ROOT: Final = "bootstrap"
-ENVIRONMENT: Final = "environments/test"
-VERSION: Final = "0.9.8"
 PLATFORM: Final[dict[str, Any]] = {
     "facts": {"AWS_REGION": "ap-southeast-1", "FILES_BUCKET": "dev-files-111122223333"},
     "cluster": {
@@ -34,83 +27,78 @@ PLATFORM: Final[dict[str, Any]] = {
         "client_id": "argocd-client",
     },
 }
-
-
-def install_provider() -> None:
-    """Put the provider, built from its Go module, where Terraform looks for providers on this machine."""
-    folder = cache() / f"terraform-plugins/registry.terraform.io/kbst/kustomization/{VERSION}/linux_amd64"
-    program = folder / f"terraform-provider-kustomization_v{VERSION}"
-    with alone("terraform-provider-kustomization"):
-        if not program.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            unfinished = cache() / f"{program.name}.{os.getpid()}"
-            shutil.copy(tool("terraform-provider-kustomize"), unfinished)
-            unfinished.rename(program)
-
-
-class Bootstrap:
-    """The root, with the state of an environment on this machine instead of in S3, and this machine's cluster."""
-
-    def __init__(self, folder: Path, kubeconfig: Path) -> None:
-        install_provider()
-        self.workspace = Workspace(offline_tree(folder / "tree"))
-        self.workspace.environment["PATH"] = f"{tool('kubectl').parent}:{self.workspace.environment['PATH']}"
-        self.publish(PLATFORM)
-        state = json.dumps(str(self.workspace.path(ENVIRONMENT) / "terraform.tfstate"))
-        (self.workspace.path(ROOT) / "test_override.tf").write_text(f"""
-terraform {{
-  backend "local" {{}}
-}}
-data "terraform_remote_state" "environment" {{
-  backend = "local"
-  config  = {{ path = {state} }}
-}}
-locals {{
-  kubeconfig = file({json.dumps(str(kubeconfig))})
-}}
-""")
-        self.workspace.write_variables(ROOT, {"environment": "dev", "state_bucket": "example"})
-        self.workspace.init(ROOT)
-
-    def publish(self, platform: dict[str, Any]) -> None:
-        """Write what an environment's state would say."""
-        root = self.workspace.path(ENVIRONMENT)
-        root.mkdir(exist_ok=True)
-        text = json.dumps(json.dumps(platform))
-        (root / "main.tf").write_text(f'output "platform" {{\n  value = jsondecode({text})\n}}\n')
-        self.workspace.run(ENVIRONMENT, "apply", "-auto-approve", "-no-color")
-
-    def apply(self) -> str:
-        return self.workspace.run(ROOT, "apply", "-auto-approve", "-no-color").stdout
-
-    def changes(self) -> dict[str, list[str]]:
-        plan = self.workspace.plan(ROOT)
-        found = {change["address"]: change["change"]["actions"] for change in plan["resource_changes"]}
-        return {address: actions for address, actions in found.items() if actions != ["no-op"]}
-
-    def managed(self) -> list[str]:
-        listed = self.workspace.run(ROOT, "state", "list").stdout.split()
-        return sorted(address for address in listed if not address.startswith("data."))
+SERVICES: Final = ("agentgateway", "application", "department-operator", "frontend", "mcp-server", "namespace")
+CHARTS: Final = ("aws-load-balancer-controller", "cluster-autoscaler", "external-secrets", "keda")
+DEPARTMENTS: Final = tuple(f"department-{name}" for name in ("finance", "hr", "legal"))
+UPGRADE: Final = """\
+images:
+- name: quay.io/argoproj/argocd
+  newTag: v3.6.99
+"""
 
 
 @pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory, control_plane: ControlPlane) -> Bootstrap:
-    made = Bootstrap(tmp_path_factory.mktemp("bootstrap"), control_plane.kubeconfig)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmptyCluster]:
+    with EmptyCluster(tmp_path_factory.mktemp("cluster")) as empty:
+        yield empty
+
+
+@pytest.fixture(scope="module")
+def kubectl(cluster: EmptyCluster) -> Kubectl:
+    return cluster.kubectl
+
+
+@pytest.fixture(scope="module")
+def bootstrap(cluster: EmptyCluster) -> Bootstrap:
+    made = Bootstrap(cluster.work.folder, cluster.control_plane.kubeconfig, PLATFORM)
     made.apply()
     return made
 
 
-@pytest.fixture
-def kubectl(control_plane: ControlPlane) -> Kubectl:
-    return control_plane.kubectl
+@pytest.fixture(scope="module")
+def argocd(cluster: EmptyCluster, bootstrap: Bootstrap) -> ArgoCD:
+    """Argo CD, which was started by nothing but what Terraform installed."""
+    cluster.start_argocd()
+    return ArgoCD(cluster.kubectl, cluster.argocd_url)
+
+
+def settings(kubectl: Kubectl) -> dict[str, str]:
+    found = kubectl.get("configmap", "argocd-cm", namespace=ARGOCD)
+    assert found is not None
+    data: dict[str, str] = found["data"]
+    return data
+
+
+def images(kubectl: Kubectl) -> dict[str, str]:
+    """The image of each of Argo CD's own Deployments that upstream releases with it, once it has rolled out."""
+    found = {}
+    for each in kubectl.list("deployments", namespace=ARGOCD):
+        image = each["spec"]["template"]["spec"]["containers"][0]["image"]
+        if "/argoproj/argocd:" in image:
+            status = each.get("status", {})
+            rolled = status.get("observedGeneration") == each["metadata"]["generation"]
+            ready = rolled and status.get("readyReplicas") == status.get("updatedReplicas") == status.get("replicas")
+            found[each["metadata"]["name"]] = image if ready else "rolling out"
+    return found
+
+
+def going(kubectl: Kubectl) -> list[str]:
+    """Every object that is being deleted and is still there: of every kind, in every namespace."""
+    kinds = kubectl.run("api-resources", "--verbs=list,delete", "--output=name").split()
+    found = kubectl.list(",".join(kind for kind in kinds if not kind.startswith("events")), namespace="*")
+    return [
+        f"{each['kind']} {each['metadata']['name']}: {each['metadata'].get('finalizers')}"
+        for each in found
+        if "deletionTimestamp" in each["metadata"]
+    ]
 
 
 def test_argo_cd_its_projects_and_the_root_application_are_there(bootstrap: Bootstrap, kubectl: Kubectl) -> None:
     assert {"argocd-server", "argocd-repo-server"} <= {
-        deployment["metadata"]["name"] for deployment in kubectl.list("deployment", namespace="argocd")
+        deployment["metadata"]["name"] for deployment in kubectl.list("deployment", namespace=ARGOCD)
     }
-    assert {project["metadata"]["name"] for project in kubectl.list("appproject", namespace="argocd")} >= {"platform"}
-    root = kubectl.get("application", "root", namespace="argocd")
+    assert {project["metadata"]["name"] for project in kubectl.list("appproject", namespace=ARGOCD)} >= {"platform"}
+    root = kubectl.get("application", "root", namespace=ARGOCD)
     assert root is not None
     assert root["spec"]["source"]["path"] == "apps/dev"
 
@@ -128,36 +116,58 @@ def test_terraform_keeps_facts_and_the_root_application_only(bootstrap: Bootstra
     assert bootstrap.managed() == [
         "kustomization_resource.facts",
         "kustomization_resource.login",
-        "kustomization_resource.root",
         "terraform_data.address",
         "terraform_data.install",
+        "terraform_data.root",
     ]
-
-
-def settings(kubectl: Kubectl) -> dict[str, str]:
-    found = kubectl.get("configmap", "argocd-cm", namespace="argocd")
-    assert found is not None
-    data: dict[str, str] = found["data"]
-    return data
-
-
-def test_a_second_plan_is_empty_also_after_argo_cd_has_upgraded_itself(bootstrap: Bootstrap, kubectl: Kubectl) -> None:
     assert bootstrap.changes() == {}
-    address = PLATFORM["argocd"]["url"]
-    assert settings(kubectl)["url"] == address
-    # As Argo CD does it: server-side, by force, all that Git says and nothing else; and a part that it no longer has.
-    of_git = {key: value for key, value in settings(kubectl).items() if key != "url"}
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "argocd-cm", "namespace": "argocd"},
-        "data": {**of_git, "timeout.reconciliation": "90s"},
-    }
-    as_argocd = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
-    kubectl.run("apply", *as_argocd, "--filename=-", stdin=json.dumps(manifest))
-    kubectl.delete("deployment", "argocd-repo-server", namespace="argocd")
+
+
+def test_argo_cd_takes_over_itself_and_makes_every_application(argocd: ArgoCD, bootstrap: Bootstrap) -> None:
+    expected = {"root", "argocd", "argocd-integration", *CHARTS, *SERVICES, *DEPARTMENTS}
+    argocd.wait("root", "is Synced", is_synced)
+    argocd.wait("argocd", "is Synced and Healthy", lambda each: is_synced(each) and health(each) == "Healthy")
+    wait_for(lambda: set(argocd.applications()) == expected, 120, f"there are {sorted(expected)}")
+    server = argocd.kubectl.get("deployment", "argocd-server", namespace=ARGOCD)
+    assert server is not None
+    assert server["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"].startswith("argocd:")
+    assert settings(argocd.kubectl)["url"] == PLATFORM["argocd"]["url"]
     assert bootstrap.changes() == {}
-    assert settings(kubectl) == {**of_git, "timeout.reconciliation": "90s", "url": address}
+
+
+def test_a_second_plan_is_empty_also_after_argo_cd_has_upgraded_itself_from_git(
+    argocd: ArgoCD, bootstrap: Bootstrap, cluster: EmptyCluster, kubectl: Kubectl
+) -> None:
+    before = images(kubectl)
+    assert before
+    folder = cluster.work.folder / "argocd/install"
+    with (folder / "dev/kustomization.yaml").open("a") as file:
+        file.write(UPGRADE)
+    setting = "\ndata:\n  timeout.hard.reconciliation: 7h\n"
+    cluster.work.edit("argocd/install/_settings/argocd-cm.yaml", "\ndata:\n", setting)
+    argocd.wait_synced("argocd", cluster.work.push("Argo CD 3.6.99"))
+    wait_for(
+        lambda: images(kubectl) == dict.fromkeys(before, "quay.io/argoproj/argocd:v3.6.99"),
+        120,
+        "all of Argo CD runs 3.6.99",
+        state=lambda: (images(kubectl), brief(argocd.application("argocd"))),
+    )
+    assert settings(kubectl)["timeout.hard.reconciliation"] == "7h"
+    assert settings(kubectl)["url"] == PLATFORM["argocd"]["url"], "what Terraform wrote stays"
+    assert bootstrap.changes() == {}
+
+
+def test_what_came_before_the_add_ons_converges_when_they_come_with_no_hand(argocd: ArgoCD, kubectl: Kubectl) -> None:
+    """The charts are on the internet; here their kinds come late, last one first."""
+    early = argocd.applications()
+    assert not is_synced(early["argocd-integration"])
+    assert not is_synced(early["application"])
+    for definition in reversed(addons.definitions()):
+        kubectl.apply(definition)
+    for name in ("argocd-integration", *SERVICES, *DEPARTMENTS):
+        argocd.wait(name, "is Synced", is_synced)
+    for name in ("argocd-integration", *SERVICES):
+        argocd.wait_healthy(name)
 
 
 def test_a_changed_fact_changes_the_config_map_alone(bootstrap: Bootstrap, kubectl: Kubectl) -> None:
@@ -181,12 +191,25 @@ def test_facts_that_somebody_deleted_come_back(bootstrap: Bootstrap, kubectl: Ku
     assert after["data"] == before["data"]
 
 
-def test_destroy_leaves_argo_cd_running_and_no_stuck_finalizer(bootstrap: Bootstrap, kubectl: Kubectl) -> None:
-    bootstrap.workspace.run(ROOT, "destroy", "-auto-approve", "-no-color")
+def test_destroy_leaves_all_that_runs_and_no_stuck_finalizer(
+    argocd: ArgoCD, bootstrap: Bootstrap, kubectl: Kubectl
+) -> None:
+    runs, applications = identities(kubectl), set(argocd.applications())
+    bootstrap.destroy()
     assert bootstrap.managed() == []
     assert kubectl.get("configmap", "aws-facts") is None
-    assert not kubectl.list("application", namespace="argocd")
-    assert kubectl.list("deployment", namespace="argocd")
-    for kind in ("appproject", "configmap", "secret", "customresourcedefinition"):
-        going = [each for each in kubectl.list(kind) if "deletionTimestamp" in each["metadata"]]
-        assert not going
+    assert set(argocd.applications()) == applications - {"root"}
+    facts = ("ConfigMap", "aws-facts")
+    assert identities(kubectl) == {key: uid for key, uid in runs.items() if key != facts}
+    assert going(kubectl) == []
+
+
+def test_without_argo_cd_everything_of_it_goes_at_once(
+    argocd: ArgoCD, bootstrap: Bootstrap, cluster: EmptyCluster, kubectl: Kubectl
+) -> None:
+    """Nothing that it made waits for it, so that a cluster can be emptied, and destroyed, in any order."""
+    cluster.stop_argocd()
+    kubectl.run("delete", "namespace", "argocd", "file-processing", "--timeout=100s", seconds=120)
+    left: list[Object] = [each for each in kubectl.list("namespaces") if each["metadata"]["name"] == ARGOCD]
+    assert left == []
+    assert going(kubectl) == []

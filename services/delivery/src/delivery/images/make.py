@@ -84,7 +84,13 @@ def _build(wish: Wish, repository: Repository, services: Sequence[str]) -> dict[
         return _build_one(builder, inputs, repository.folder, bases, cached=wish.cached)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return _with_progress({pool.submit(build, service): service for service in services})
+        built = _with_progress({pool.submit(build, service): service for service in services})
+    # Not while others build: the tool cannot list what is being removed.
+    for reference in builder.references():
+        service = reference.removeprefix("localhost/").partition(":")[0]
+        if service in built and reference != built[service].reference:
+            builder.remove(reference)
+    return built
 
 
 def _choose_bases(base: str, builder: Builder, repository: Repository) -> Mapping[str, str]:
@@ -117,9 +123,6 @@ def _build_one(builder: Builder, inputs: Inputs, root: Path, bases: Mapping[str,
     )
     builder.export(inputs.reference, archive_path(service))
     seconds = time.monotonic() - started
-    for reference in builder.references():
-        if reference.startswith(f"localhost/{service}:") and reference != inputs.reference:
-            builder.remove(reference)
     manifest = read_manifest(archive_path(service))
     image = Image(
         service=service,

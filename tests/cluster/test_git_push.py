@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.helpers.clones import Clone, version_path
 from tests.helpers.gitops import (
     ARGOCD,
     SERVICES,
@@ -21,7 +22,6 @@ from local.kubernetes.kubectl import Object, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-VERSION = "overlays/prod/agentgateway/version/kustomization.yaml"
 PRUNING = """\
 patches:
 - target: {kind: ApplicationSet}
@@ -68,9 +68,14 @@ def image(cluster: Cluster, deployment: str = "agentgateway") -> str:
     return str(found["spec"]["template"]["spec"]["containers"][0]["image"]) if rolled else ""
 
 
-def test_a_pushed_version_is_synced_and_rolls_out(cluster: Cluster, argocd: ArgoCD, work: WorkCopy) -> None:
+def test_a_version_that_was_raised_and_promoted_is_synced_and_rolls_out(
+    cluster: Cluster, argocd: ArgoCD, work: WorkCopy
+) -> None:
     before = identities(cluster.kubectl)
-    work.edit(VERSION, "newTag: ", "newTag: 9.9.9 # was ")
+    # The scripts of the pipelines: the version is raised in dev, and promoted to prod, which this cluster is a copy of.
+    Clone(work.folder).succeed("version", "agentgateway", "9.9.9")
+    Clone(work.folder).succeed("promote", "agentgateway")
+    assert Clone(work.folder).changed().keys() == {version_path(each, "agentgateway") for each in ("dev", "prod")}
     begin = time.monotonic()
     revision = work.push("agentgateway 9.9.9")
     synced = argocd.wait_synced("agentgateway", revision)

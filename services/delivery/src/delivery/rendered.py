@@ -148,7 +148,7 @@ def main() -> int:
     )
     parser.add_argument("--from", dest="before", required=True, metavar="REVISION", help="such as origin/main")
     parser.add_argument("--to", dest="after", metavar="REVISION", help="the work tree as it is, unless given")
-    parser.add_argument("--environment", metavar="NAME", help="dev, prod or local only")
+    parser.add_argument("--environment", metavar="NAME", help="only this one, such as prod")
     parser.add_argument("--comment", action="store_true", help="in a workflow: say it on the run's pull request too")
     parser.add_argument("--json", action="store_true", help="for a program")
     arguments = parser.parse_args()

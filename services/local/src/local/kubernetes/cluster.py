@@ -120,6 +120,16 @@ class Cluster:
         return self._url("aws")
 
     @property
+    def app_url(self) -> str:
+        """Where people log in and enrich files; with a real node alone."""
+        return self._url("app")
+
+    @property
+    def api_url(self) -> str:
+        """Where programs go with their tokens; with a real node alone."""
+        return self._url("api")
+
+    @property
     def operator_url(self) -> str:
         """The department operator: `/healthz` and `/readyz`."""
         return self._url("department-operator")
@@ -226,9 +236,11 @@ class Cluster:
         }
         (self.folder / "data").mkdir()
         aws, api_server = self._port("aws"), self.control_plane.api_server_port
-        own = self.node.programs(api_server, aws) if self._real_node else [self._operator()]
         if self._real_node:
             data.write(self.folder / "data")
+            own = [*self.node.programs(api_server, aws), self._edge()]
+        else:
+            own = [self._operator()]
         return [
             *argocd.programs(objects, self.control_plane.kubeconfig, self.folder / "argocd", ports),
             Program("git", [sys.executable, "-m", "local.kubernetes.git_server", json.dumps(git)], self._port("git")),
@@ -262,6 +274,22 @@ class Cluster:
                 "CLUSTER_NAME": facts.CLUSTER_NAME,
                 "DEPARTMENT_ROLE_ARN": facts.DEPARTMENT_ROLE,
                 **aws_environment(self._addresses),
+            },
+        )
+
+    def _edge(self) -> Program:
+        """What the load balancers and Cognito's managed login are, in front of the gateway's Service."""
+        return Program(
+            "edge",
+            [sys.executable, "-m", "local.edge"],
+            self._port("login"),
+            f"{self._url('login')}/readyz",
+            {
+                "APP_PORT": str(self._port("app")),
+                "API_PORT": str(self._port("api")),
+                "LOGIN_PORT": str(self._port("login")),
+                "GATEWAY_URL": f"http://{network.GATEWAY_SERVICE}:8080",
+                "AWS_URL": self.aws_url,
             },
         )
 

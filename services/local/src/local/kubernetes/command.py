@@ -19,6 +19,7 @@ from local.kubernetes.kubectl import KubectlError
 from local.kubernetes.real_node import check
 from local.kubernetes.real_node.images import SERVICES, built_images
 from local.kubernetes.tools import ToolError
+from local.names import PASSWORD
 from local.settings import LocalSettings
 
 app = typer.Typer(
@@ -147,7 +148,14 @@ def introduce(cluster: Cluster) -> None:
         ("Deploy", f"git push {cluster.git_url} HEAD:main"),
         ("Argo CD", f"{cluster.argocd_url}/api/v1/applications (no login)"),
         ("", f"argocd app list --plaintext --server {cluster.argocd_url.removeprefix('http://')}"),
-        *([("Operator", f"{cluster.operator_url}/readyz")] if cluster.environment == "prod" else ()),
+        *(
+            (
+                ("Files", f"{cluster.app_url} (log in as dana, password {PASSWORD})"),
+                ("API", f"{cluster.api_url}/api (with a token of that login)"),
+            )
+            if cluster.environment == "real"
+            else (("Operator", f"{cluster.operator_url}/readyz"),)
+        ),
         ("AWS", f"{cluster.aws_url} (stand-in)"),
         ("Logs", shown_path(cluster.logs)),
         ("Stop it", "make cluster-down"),

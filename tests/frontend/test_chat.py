@@ -68,6 +68,7 @@ def test_the_chat_shows_the_first_rows_progress_and_the_report_as_tables(people:
     person.look("at work")
     person.is_answered("many.csv")
     expect(page.get_by_text("Done: 80,000 rows.")).to_be_visible()
+    expect(page.get_by_text("Workflow warning")).to_have_count(0)
     expect(page.get_by_role("row", name=re.compile(r"vendor_id finance.vendors 74,000 4,000 2,000"))).to_be_visible()
     with page.expect_popup() as report:
         page.get_by_role("link", name="The whole report").click()

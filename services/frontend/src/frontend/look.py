@@ -80,6 +80,11 @@ SCRIPT: Final = (
         "const E=await Promise.reject({response:{data:{auto_login:!1}}});",
     ),
     Change('(await or.post(`${Or("REFRESH")}`)).data', '(await m0.get("/fileproc/session")).data'),
+    # A table that is wider than the chat is scrolled by keyboard too.
+    Change(
+        'b.jsx("div",{className:"max-h-[600px] w-full overflow-auto p-4",',
+        'b.jsx("div",{tabIndex:0,role:"group","aria-label":"Table",className:"max-h-[600px] w-full overflow-auto p-4",',
+    ),
     Change(
         'b.jsx(_Pe,{className:"h-4 w-4 text-black","aria-hidden":"true"})',
         'b.jsx("img",{className:"h-5 w-5",src:"/fileproc/assets/logo.svg",alt:""})',

@@ -58,9 +58,14 @@
   );
   if (!flow || sessionStorage.getItem(CHAT) !== flow) return;
   const deadline = Date.now() + 60000;
+  let pressed = 0;
   const timer = setInterval(() => {
     const input = document.querySelector('[data-testid="input-chat-playground"]');
     if (input?.checkVisibility({ visibilityProperty: true }) || Date.now() > deadline) return clearInterval(timer);
-    document.querySelector('[data-testid="playground-btn-flow-io"]')?.click();
-  }, 500);
+    // A second press would close what a slow machine is still opening.
+    const button = document.querySelector('[data-testid="playground-btn-flow-io"]');
+    if (!button || Date.now() - pressed < 5000) return;
+    pressed = Date.now();
+    button.click();
+  }, 250);
 })();

@@ -8,7 +8,7 @@ from frontend import flows
 
 
 class FrontendAuthService(AuthService):
-    """Registered as `auth_service` by an entry point of this package."""
+    """Registered as `auth_service` by the `lfx.toml` that `main` writes."""
 
     @staticmethod
     async def _initialize_jit_user_defaults(user: User, db: AsyncSession) -> None:

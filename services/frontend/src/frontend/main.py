@@ -1,21 +1,29 @@
 """Assembles the frontend: Langflow, our pages and routes in it, the gate around it."""
 
 import os
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from frontend import context
-from frontend.database import use_iam_tokens
+from frontend import context, database
 from frontend.settings import Settings, langflow_environment
+
+SERVICES: Final = """
+[services]
+auth_service = "frontend.auth_service:FrontendAuthService"
+"""
 
 
 def create_app(settings: Settings) -> ASGIApp:
     """The application; Langflow reads its settings from the environment when it is imported."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
+    # An entry point of a package would not do: Langflow's own has taken the place by then.
+    (settings.state_dir / "lfx.toml").write_text(
+        '[services]\nauth_service = "frontend.auth_service:FrontendAuthService"\n'
+    )
     os.environ.update(langflow_environment(settings))
-    if settings.database_iam_auth:
-        use_iam_tokens(settings.aws_region)
+    database.configure(settings)
     from langflow.main import setup_app
     from lfx.utils.schemas import TEXT_FILE_TYPES
 
@@ -25,7 +33,10 @@ def create_app(settings: Settings) -> ASGIApp:
 
     # Langflow shows a message with an attachment only where it knows the extension.
     TEXT_FILE_TYPES.extend(("tsv", "xlsx", "jsonl", "parquet"))
-    return Gate(setup_app(static_files(settings.state_dir)), settings, Verifier(settings))
+    app: ASGIApp = setup_app(static_files(settings.state_dir))
+    if settings.database_url:
+        app = database.OneAtATime(app, settings.database_url.get_secret_value())
+    return Gate(app, settings, Verifier(settings))
 
 
 def run() -> None:

@@ -1,10 +1,12 @@
 """Our own pages and routes in Langflow: registered by an entry point of this package (`langflow.plugins`)."""
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from langflow.api.utils import CurrentActiveUser, DbSession
+from langflow.services.deps import get_db_service
 from lfx.interface.components import component_cache
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from frontend import attachments, context, failures, flows, identity, pages
 
 CATEGORY: Final = "file_processing"
+READY_SECONDS: Final = 4
+"""Whoever asks waits for 5."""
 LOAD_BALANCER_SESSION: Final = tuple(f"AWSELBAuthSessionCookie-{number}" for number in range(4))
 """A session is 16 KiB at most, and a cookie 4."""
 
@@ -19,11 +23,12 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/readyz")
-async def ready(session: DbSession) -> JSONResponse:
+async def ready() -> JSONResponse:
     """Whether it can do its work: the database answers, and our components are loaded."""
     checks = {"components": "ok" if CATEGORY in (component_cache.all_types_dict or {}) else "not loaded yet"}
     try:
-        await session.exec(text("SELECT 1"))
+        async with asyncio.timeout(READY_SECONDS), get_db_service().engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
         checks["database"] = "ok"
     except (SQLAlchemyError, OSError) as error:
         checks["database"] = type(error).__name__

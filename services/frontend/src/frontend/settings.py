@@ -1,15 +1,19 @@
 """Settings of the frontend, and what they mean to Langflow."""
 
+import json
 import secrets
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PACKAGE = Path(__file__).parent
+
+POOL: Final = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 30, "pool_pre_ping": True, "pool_recycle": 1800}
+"""Connections of one replica to PostgreSQL; Langflow adds 2, and 3 while it starts."""
 
 
 class Settings(BaseSettings):
@@ -36,7 +40,9 @@ class Settings(BaseSettings):
     cognito_client_ids: frozenset[str] = Field(
         min_length=1, description="JSON list: app clients whose access tokens are accepted."
     )
-    logout_url: str | None = Field(default=None, description="Where the page's Sign out leads; hidden without it.")
+    logout_url: str | None = Field(
+        default=None, description="Cognito's `/logout`, where Sign out leads; none without it."
+    )
     alb_arn: str | None = Field(
         default=None, description="The load balancer that must have signed `x-amzn-oidc-data`, which is shown only."
     )
@@ -55,6 +61,10 @@ class Settings(BaseSettings):
     database_iam_auth: bool = Field(
         default=False, description="Whether the database's password is a token of the pod's IAM role."
     )
+    database_ca: str | None = Field(
+        default=None,
+        description="Who may have signed the database's certificate: a PEM file, or its https address.",
+    )
     storage_bucket: str | None = Field(
         default=None, description="Bucket of the files on users' canvases, for more than one replica."
     )
@@ -70,6 +80,12 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must be an address such as https://app.example.com")
         return value.rstrip("/")
+
+    @property
+    def database_authority(self) -> str | None:
+        """Who may have signed the database's certificate; a token is told to no server that cannot prove its name."""
+        bundle = f"https://truststore.pki.rds.amazonaws.com/{self.aws_region}/{self.aws_region}-bundle.pem"
+        return self.database_ca or (bundle if self.database_iam_auth else None)
 
     @property
     def jwks_url(self) -> str:
@@ -159,13 +175,19 @@ def langflow_environment(settings: Settings) -> dict[str, str]:
         "HIDE_GETTING_STARTED_PROGRESS": "true",
         "HIDE_LOGOUT_BUTTON": "true",
         "LOG_LEVEL": settings.log_level,
+        # A line of JSON each: drawing a traceback takes a second of a processor.
+        "LOG_ENV": "container",
     }
+    if settings.database_url:
+        wanted["DB_CONNECTION_SETTINGS"] = json.dumps(POOL)
     if settings.storage_bucket:
         wanted |= {
             "OBJECT_STORAGE_BUCKET_NAME": settings.storage_bucket,
             "OBJECT_STORAGE_PREFIX": settings.storage_prefix,
         }
     return {f"LANGFLOW_{name}": value for name, value in wanted.items()} | {
+        # Its S3 client is told of no region but by this.
+        "AWS_DEFAULT_REGION": settings.aws_region,
         "DO_NOT_TRACK": "true",
         "DEFAULT_FOLDER_NAME": "My flows",
     }

@@ -16,7 +16,7 @@ import yaml
 from tests.helpers.stack import free_port
 
 from infrastructure.resources import resources
-from infrastructure.terraform import ACCOUNT, ACCOUNT_ID, REGION, Workspace
+from infrastructure.terraform import ACCOUNT, ACCOUNT_ID, REGION, REPOSITORY, Workspace
 from local.kubernetes.kubectl import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT: Final = "environments/dev"
 DIFFERS: Final[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "stand_in.yaml").read_text())
 LACKING: Final[dict[str, str]] = DIFFERS["lacking"]
+KEYS: Final = re.compile(r"\[[^\]]*\]")
 
 # moto forgets how the cluster is entered, so that every plan would replace it; and names a security group that is none.
 OF_THE_CLUSTER: Final = """
@@ -185,6 +186,20 @@ def test_what_the_stand_in_lacks_is_planned_and_has_a_reason(
     types = {each.type for plan in (dev_plan, prod_plan) for each in resources(plan)}
     assert {key.partition(".")[0] for key in LACKING} <= types
     assert all(len(reason) > 10 for reason in LACKING.values())
+
+
+def test_what_only_prod_has_is_asserted_by_the_plan_tests_of_its_module(
+    dev_plan: dict[str, Any], prod_plan: dict[str, Any]
+) -> None:
+    """Both are one module with other values; dev, which was applied, lacks the database and the way to on-premises."""
+    dev, prod = ({KEYS.sub("", each.address) for each in resources(plan)} for plan in (dev_plan, prod_plan))
+    assert dev < prod
+    for address in sorted(prod - dev):
+        *_, module, kind, name = address.split(".")
+        tests = (REPOSITORY / "infra-terraform/modules" / module.replace("_", "-") / "tests").glob("*.tftest.hcl")
+        asserted = [line for file in tests for line in file.read_text().splitlines() if "condition" in line]
+        assert any(re.search(rf"\b{kind}\.{name}\b", line) for line in asserted), f"no plan test asserts {address}"
+    print(f"{len(prod - dev)} of {len(prod)} kinds of resources are prod's alone")
 
 
 def test_the_first_script_makes_the_bucket_and_moves_its_own_state_there(endpoint: str, tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ run "database_is_private_encrypted_and_survives_a_zone" {
     condition     = aws_vpc_security_group_ingress_rule.pods.from_port == 5432 && aws_vpc_security_group_ingress_rule.pods.referenced_security_group_id == "sg-0a1b2c3d4e5f60713"
     error_message = "Only nodes and pods may connect."
   }
+
+  assert {
+    condition     = aws_db_subnet_group.this.subnet_ids == toset(var.subnet_ids) && aws_db_instance.this.db_subnet_group_name == "prod-frontend" && aws_security_group.this.vpc_id == var.vpc_id
+    error_message = "The database must stand in the subnets that are given, behind a security group of its own."
+  }
 }
 
 run "one_subnet_is_refused" {

@@ -79,6 +79,11 @@ run "on_premises_roles_have_groups_and_no_rights" {
   }
 
   assert {
+    condition     = keys(aws_iam_role.on_premises) == ["dev-on-premises-finance"] && aws_iam_role.on_premises["dev-on-premises-finance"].max_session_duration == 3600
+    error_message = "Each role must be made, for an hour at a time."
+  }
+
+  assert {
     condition     = length(aws_rolesanywhere_trust_anchor.this) == 0
     error_message = "Without an authority there must be no trust anchor."
   }

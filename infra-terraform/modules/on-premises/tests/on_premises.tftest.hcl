@@ -37,6 +37,21 @@ run "only_the_internal_subnets_learn_the_way" {
     condition     = alltrue([for rule in aws_vpc_security_group_ingress_rule.dns : rule.from_port == 53 && rule.cidr_ipv4 == "192.168.0.0/16"]) && length(aws_vpc_security_group_ingress_rule.dns) == 2
     error_message = "The resolver must answer on-premises by DNS alone."
   }
+
+  assert {
+    condition     = alltrue([for rule in aws_vpc_security_group_egress_rule.dns : rule.to_port == 53 && rule.cidr_ipv4 == "192.168.0.0/16"]) && aws_security_group.resolver.vpc_id == "vpc-0a"
+    error_message = "The resolver must ask on-premises by DNS alone."
+  }
+
+  assert {
+    condition     = aws_customer_gateway.this.ip_address == "198.51.100.7" && aws_vpn_gateway.this.vpc_id == "vpc-0a" && aws_cloudwatch_log_group.tunnels.name == "/aws/vpn/prod-on-premises"
+    error_message = "The VPN must join the device that is given with the VPC, and log what its tunnels do."
+  }
+
+  assert {
+    condition     = aws_route53_resolver_endpoint.inbound.direction == "INBOUND" && toset([for address in aws_route53_resolver_endpoint.inbound.ip_address : address.subnet_id]) == toset(["subnet-0a", "subnet-0b", "subnet-0c"])
+    error_message = "On-premises must find the resolver in each internal subnet."
+  }
 }
 
 run "direct_connect_and_forwarded_domains_are_options" {
@@ -50,6 +65,11 @@ run "direct_connect_and_forwarded_domains_are_options" {
   assert {
     condition     = aws_dx_gateway.this[0].amazon_side_asn == "64513" && keys(aws_route53_resolver_rule.forward) == ["corp.example.com"]
     error_message = "A Direct Connect gateway and a forwarded domain were asked for."
+  }
+
+  assert {
+    condition     = length(aws_dx_gateway_association.this) == 1
+    error_message = "The Direct Connect gateway must lead to the VPC."
   }
 }
 

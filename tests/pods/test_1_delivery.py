@@ -41,6 +41,19 @@ def test_each_service_is_ready_as_a_pod_of_the_real_node(
     report_figure(f"{name}: {seconds(pod, 'PodScheduled', 'Ready'):.0f} s from scheduled to ready")
 
 
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_memory_at_rest_is_within_what_each_pod_asks_for(
+    world: World, name: str, report_figure: Callable[[str], None]
+) -> None:
+    """So that a node that is full of requests still has memory."""
+    pod = world.pod(name)
+    asked = pod["spec"]["containers"][0]["resources"]
+    request, limit = asked["requests"]["memory"], asked["limits"]["memory"]
+    used = wait_for(lambda: world.working_sets().get(pod["metadata"]["name"], 0), 60, "the kubelet has measured it")
+    report_figure(f"{name}: {used:.0f} MB at rest; asks for {request}, may have {limit}")
+    assert used * 1e6 <= int(request.removesuffix("Mi")) * 2**20
+
+
 def templates() -> dict[str, dict[str, Any]]:
     """What pods are made from in prod, by Deployment; the departments' is the PodTemplate."""
     return dict(pod_templates(environment_objects("prod")))

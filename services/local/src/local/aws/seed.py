@@ -30,7 +30,7 @@ def seed(url: str, departments_dir: Path, data_dir: Path, app_url: str) -> None:
     departments = list(read_departments(departments_dir))
     with ThreadPoolExecutor() as pool:
         done = [
-            pool.submit(_storage, client("s3", url), departments, data_dir),
+            pool.submit(_storage, client("s3", url), departments, data_dir, app_url),
             pool.submit(_queues, client("sqs", url)),
             pool.submit(_tables, client("dynamodb", url)),
             pool.submit(_people, client("cognito-idp", url), departments, app_url),
@@ -50,9 +50,12 @@ def read_departments(folder: Path) -> Iterable[Department]:
             continue
 
 
-def _storage(s3: Any, departments: list[Department], data_dir: Path) -> None:
+def _storage(s3: Any, departments: list[Department], data_dir: Path, app_url: str) -> None:
     for bucket in (names.FILES_BUCKET, names.DATA_BUCKET):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": names.REGION})
+    # As Terraform's module has it: the browser puts the parts of large files, and reads each part's ETag.
+    rule = {"AllowedOrigins": [app_url], "AllowedMethods": ["PUT"], "AllowedHeaders": ["*"], "ExposeHeaders": ["ETag"]}
+    s3.put_bucket_cors(Bucket=names.FILES_BUCKET, CORSConfiguration={"CORSRules": [rule]})
     for department in departments:
         for dataset in department.spec.datasets:
             file = data_dir / department.name / dataset.object

@@ -96,12 +96,13 @@ def _build(wish: Wish, repository: Repository, services: Sequence[str]) -> dict[
 def _choose_bases(base: str, builder: Builder, repository: Repository) -> Mapping[str, str]:
     if base == "pinned":
         return {}
-    if base == "auto" and not (unreachable := [name for name in pinned_bases(repository) if not builder.pull(name)]):
-        return {}
+    if base == "auto":
+        unreachable = [name for name in pinned_bases(repository) if not builder.pull(name)]
+        if not unreachable:
+            return {}
+        say(f"{unreachable[0].partition('@')[0]} cannot be pulled here: base images are made of Debian's packages")
     names = local_bases()
     if not set(names.values()) <= set(builder.references()):
-        if base == "auto":
-            say(f"{unreachable[0].partition('@')[0]} cannot be pulled here: base images are made of Debian's packages")
         say("Making base images with debootstrap: the first time only, about a minute")
         make_local_bases(builder, LOGS)
     return names

@@ -29,6 +29,7 @@ TOP = {path.partition("/")[0] for path in documents("*") if "/" in path}
 NO_PATHS = {"tools/list", "tools/call"}
 """Methods of MCP."""
 PATH = re.compile(rf"(?<![\w/>-])(?:{'|'.join(sorted(re.escape(name) for name in TOP))})/[\w./<>*{{}},-]*[\w>*/}}]")
+TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 PLACEHOLDER = re.compile(r"<[^>]*>|\{[^}]*\}|…")
 
 
@@ -53,6 +54,12 @@ def test_paths_that_a_document_names_exist(document: str) -> None:
                 continue
             pattern = PLACEHOLDER.sub("*", path).partition("::")[0].rstrip("/")
             assert any(list(place.glob(pattern)) for place in (ROOT, folder)), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_rows_of_a_table_have_as_many_cells_as_its_head(document: str) -> None:
+    for table in TABLE.findall(prose(document) + "\n"):
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
 
 
 @pytest.mark.parametrize("document", OURS)

@@ -187,8 +187,12 @@ def test_git_has_only_departments_where_departments_are(tree: Path, environment:
 
 
 def test_every_department_in_git_can_be_looked_at_by_its_own(environment: str, tree: Path) -> None:
-    policy = (ROOT / "argocd/install/_settings/policy.csv").read_text()
+    policy = (ROOT / "argocd/install/_settings/policy.csv").read_text().splitlines()
     for each in build(tree / "overlays" / environment / "departments"):
-        for group in each["spec"]["access"]["groups"]:
-            line = f"p, {group}, applications, get, departments/department-{each['metadata']['name']}, allow"
+        name = each["metadata"]["name"]
+        department = f"departments/department-{name}"
+        may = [f"p, role:{name}, {kind}, get, {department}, allow" for kind in ("applications", "logs")]
+        # Argo CD looks at those of a person's groups only that a line `g` names.
+        are = [f"g, {group}, role:{name}" for group in each["spec"]["access"]["groups"]]
+        for line in (*may, *are):
             assert line in policy, f"argocd/install/_settings/policy.csv has no line {line!r}"

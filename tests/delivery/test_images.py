@@ -249,10 +249,12 @@ def test_known_vulnerabilities_are_found_without_a_network(images: dict[str, Ima
         "schema_version": "1.6.0",
         "affected": [{"package": {"ecosystem": "PyPI", "name": name}, "versions": [version]}],
     }
-    advisories = tmp_path / "osv-scanner" / "PyPI" / "all.zip"
-    advisories.parent.mkdir(parents=True)
-    with zipfile.ZipFile(advisories, "w") as database:
-        database.writestr("GHSA-0000-0000-0000.json", json.dumps(advisory))
+    for ecosystem, known in (("PyPI", {"GHSA-0000-0000-0000.json": json.dumps(advisory)}), ("Debian", {})):
+        folder = tmp_path / "osv-scalibr" / ecosystem
+        folder.mkdir(parents=True)
+        with zipfile.ZipFile(folder / "all.zip", "w") as database:
+            for file, text in known.items():
+                database.writestr(file, text)
     built = subprocess.run([ROOT / "tools" / "build", "osv-scanner"], capture_output=True, text=True, check=True)
     report = tmp_path / "report.json"
     assert write_vulnerabilities(Path(built.stdout.strip()), bill, report, tmp_path, download=False) == 1

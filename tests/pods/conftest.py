@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from tests.helpers.data import DataSet, read_data_sets
+from tests.helpers.images import what_is_missing
 from tests.helpers.rest import Rest, bearer, http_session
 from tests.pods.world import READY_SECONDS, World, built_images, rules, traces
 
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave these tests out on a machine that cannot run a node; `make test` has said why."""
     ours = [item for item in items if item.path.is_relative_to(HERE)]
-    if ours and obstacle(Path(tempfile.gettempdir())):
+    if ours and (what_is_missing() or obstacle(Path(tempfile.gettempdir()))):
         config.hook.pytest_deselected(items=ours)
         items[:] = [item for item in items if item not in ours]
 

@@ -20,9 +20,9 @@ from local.kubernetes.kubectl import Kubectl, Object, wait_for
 from local.kubernetes.real_node import cgroups, network
 
 NAMESPACE = "file-processing"
-SERVICES = ("agentgateway", "application", "department-operator", "mcp-server")
+SERVICES = ("agentgateway", "application", "department-operator", "frontend", "mcp-server")
 DEPARTMENTS = ("mcp-finance", "mcp-hr", "mcp-legal")
-DEPLOYMENTS = ("agentgateway", "application", "application-worker", "department-operator", *DEPARTMENTS)
+DEPLOYMENTS = ("agentgateway", "application", "application-worker", "department-operator", "frontend", *DEPARTMENTS)
 NODE = "real"
 # On two idle cores it takes half a minute; other tests run beside these.
 READY_SECONDS = 300

@@ -153,4 +153,4 @@ def test_the_time_from_click_to_enriched_file_in_the_chat_is_printed(
     person.enrich_in_chat(SAMPLES / "invoices.csv")
     seconds = time.monotonic() - begin
     report_figure(f"from click to the enriched sample CSV on disk, in the chat: {seconds:.1f} s")
-    assert seconds < 60
+    assert seconds < 120

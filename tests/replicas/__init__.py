@@ -1,0 +1,1 @@
+"""The page as production runs it: three replicas on PostgreSQL and S3."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from tests.helpers.clones import Clone, version_path
 from tests.helpers.gitops import (
@@ -205,7 +206,18 @@ def test_a_renamed_folder_deletes_nothing_that_runs(cluster: Cluster, argocd: Ar
 
 def sync_with_pruning(argocd: ArgoCD, name: str, outcome: str) -> None:
     """What a person does by the button, with «Prune» ticked; waits until Argo CD says that outcome."""
-    argocd.api("POST", f"applications/{name}/sync", {"prune": True})
+
+    def accepted() -> bool:
+        try:
+            argocd.api("POST", f"applications/{name}/sync", {"prune": True})
+        except httpx2.HTTPStatusError as error:
+            # It may have begun to sync what was pushed by itself.
+            if "another operation is already in progress" not in str(error):
+                raise
+            return False
+        return True
+
+    wait_for(accepted, SYNC_SECONDS, f"{name} is not being synced already")
 
     def said(application: Object) -> bool:
         operation = application["status"].get("operationState", {})

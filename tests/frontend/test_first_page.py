@@ -52,7 +52,7 @@ def test_it_says_what_to_do_and_what_one_may_use(people: People) -> None:
 def test_progress_preview_and_report_are_shown(people: People, tmp_path: Path) -> None:
     head, _, rows = (SAMPLES / "invoices.csv").read_text().partition("\n")
     file = tmp_path / "many.csv"
-    file.write_text(head + "\n" + rows * 2000)
+    file.write_text(head + "\n" + rows * 10_000)  # enough to be seen at work on a fast machine too
     person = people("alice")
     person.choose(file)
     progress = person.page.get_by_role("progressbar", name="Enriching many.csv")
@@ -62,7 +62,7 @@ def test_progress_preview_and_report_are_shown(people: People, tmp_path: Path) -
     person.look("at work")
     expect(person.page.get_by_role("heading", name="many.csv is ready")).to_be_visible(timeout=PATIENCE)
     found = person.page.get_by_role("region", name="What was found")
-    expect(found.get_by_role("row", name=re.compile(r"vendor_id finance.vendors 74,000 4,000"))).to_be_visible()
+    expect(found.get_by_role("row", name=re.compile(r"vendor_id finance.vendors 370,000 20,000"))).to_be_visible()
     person.look("ready")
 
 

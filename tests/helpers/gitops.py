@@ -113,7 +113,8 @@ class ArgoCD:
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """One call of Argo CD's own API; raises httpx2.HTTPStatusError where it refuses."""
         answer = httpx2.request(method, f"{self.url}/api/v1/{path}", json=body or {}, timeout=30)
-        answer.raise_for_status()
+        if answer.is_error:
+            raise httpx2.HTTPStatusError(answer.text, request=answer.request, response=answer)
         return answer.json()
 
     def tree(self, name: str) -> list[Object]:

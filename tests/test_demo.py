@@ -80,7 +80,7 @@ def press_ctrl_c(process: subprocess.Popen[bytes]) -> int:
 
 def test_ctrl_c_stops_everything_and_leaves_nothing(tmp_path: Path) -> None:
     with started_by_hand(tmp_path) as (stack, process, output):
-        wait_for("the stack is up", lambda: stack.is_up and says_up(stack), 60)
+        wait_for("the stack is up", lambda: stack.is_up and says_up(stack), 150)
         assert press_ctrl_c(process) in (0, 130), output.read_text()
         assert list(processes_of(stack.state.path)) == []
         assert "Traceback" not in output.read_text()

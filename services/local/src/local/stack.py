@@ -300,9 +300,9 @@ def is_free(port: int) -> bool:
 
 def free_block() -> int:
     """The first of 50 free ports, below those that the system gives to clients."""
-    blocks = list(range(10_000, 30_000, BLOCK))
+    blocks = list(range(10_000, 20_000, BLOCK))
     random.shuffle(blocks)
     for first in blocks:
         if all(is_free(first + offset) for offset in range(BLOCK)):
             return first
-    raise StackError("there are no 50 free ports in a row between 10000 and 30000")
+    raise StackError("there are no 50 free ports in a row between 10000 and 20000")

@@ -6,6 +6,7 @@ with ControlPlane(tmp_path / "cluster") as cluster:   # free ports, everything i
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -29,6 +30,8 @@ from local.supervision import MARK, Supervisor, last_lines
 
 NAME = "fileprocessing"
 NAMESPACE = "file-processing"
+SINGLE_PORTS = range(20_000, 30_000)
+"""Above the blocks of `local.stack`, below Services' node ports and outgoing connections' (32,768 and more)."""
 API_SERVER = ("etcdBinary", "kubeApiserverBinary")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok-controller")
 PROGRAMS = {
@@ -257,7 +260,15 @@ def metrics_server() -> dict[str, object]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that the system says nobody listens on, all different."""
+    """Ports that nobody listens on, all different, and none of those that the system gives to outgoing connections.
+
+    One of the latter could be taken before its server starts.
+    """
     with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
+        found: list[int] = []
+        while len(found) < count:
+            port = random.choice(SINGLE_PORTS)  # noqa: S311 - not a secret
+            with suppress(OSError):
+                stack.enter_context(socket.create_server((HOST, port)))
+                found.append(port)
+        return found

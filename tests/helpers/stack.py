@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ import boto3
 import psutil
 
 from local import names
+from local.kubernetes.control_plane import free_ports
 from local.stack import Stack as LocalStack
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +116,4 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float = 20) -> N
 
 def free_port() -> int:
     """One free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]

@@ -7,6 +7,8 @@ resource "aws_iam_openid_connect_provider" "github" {
 
 data "aws_iam_policy_document" "trust" {
   #checkov:skip=CKV_AWS_358:audience and subject are both compared as a whole; the scan cannot read the expression
+  for_each = merge({ push = var.subjects }, { for name, role in local.terraform_roles : name => role.subjects })
+
   statement {
     sid     = "WorkflowsOfTheRepository"
     actions = ["sts:AssumeRoleWithWebIdentity"]
@@ -25,7 +27,7 @@ data "aws_iam_policy_document" "trust" {
     condition {
       test     = "StringEquals"
       variable = "token.actions.githubusercontent.com:sub"
-      values   = [for subject in var.subjects : "repo:${var.repository}:${subject}"]
+      values   = [for subject in each.value : "repo:${var.repository}:${subject}"]
     }
   }
 }
@@ -57,7 +59,7 @@ data "aws_iam_policy_document" "push" {
 resource "aws_iam_role" "push" {
   name                 = "github-push-images"
   description          = "Workflows of ${var.repository} push images."
-  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  assume_role_policy   = data.aws_iam_policy_document.trust["push"].json
   max_session_duration = 3600
 
   depends_on = [aws_iam_openid_connect_provider.github]

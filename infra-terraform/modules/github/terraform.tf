@@ -17,39 +17,12 @@ locals {
   }
 }
 
-data "aws_iam_policy_document" "terraform_trust" {
-  #checkov:skip=CKV_AWS_358:audience and subject are both compared as a whole; the scan cannot read the expression
-  for_each = local.terraform_roles
-
-  statement {
-    sid     = "WorkflowsOfTheRepository"
-    actions = ["sts:AssumeRoleWithWebIdentity"]
-
-    principals {
-      type        = "Federated"
-      identifiers = ["arn:${data.aws_partition.current.partition}:iam::${var.account_id}:oidc-provider/token.actions.githubusercontent.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "token.actions.githubusercontent.com:aud"
-      values   = ["sts.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "token.actions.githubusercontent.com:sub"
-      values   = [for subject in each.value.subjects : "repo:${var.repository}:${subject}"]
-    }
-  }
-}
-
 resource "aws_iam_role" "terraform" {
   for_each = local.terraform_roles
 
   name                 = each.value.name
   description          = "Workflows of ${var.repository} ${each.value.does}."
-  assume_role_policy   = data.aws_iam_policy_document.terraform_trust[each.key].json
+  assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   max_session_duration = 3600
 
   depends_on = [aws_iam_openid_connect_provider.github]

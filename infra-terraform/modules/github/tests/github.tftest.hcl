@@ -16,7 +16,7 @@ run "only_the_main_branch_of_the_repository_may_push" {
   command = plan
 
   assert {
-    condition     = jsondecode(data.aws_iam_policy_document.trust.json).Statement[0].Condition.StringEquals == { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com", "token.actions.githubusercontent.com:sub" = "repo:example-company/internal-file-processing-system:ref:refs/heads/main" }
+    condition     = jsondecode(data.aws_iam_policy_document.trust["push"].json).Statement[0].Condition.StringEquals == { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com", "token.actions.githubusercontent.com:sub" = "repo:example-company/internal-file-processing-system:ref:refs/heads/main" }
     error_message = "The token's audience and subject must be compared as a whole."
   }
 }
@@ -65,12 +65,12 @@ run "a_pull_request_plans_and_only_an_approved_run_applies" {
   command = plan
 
   assert {
-    condition     = toset(jsondecode(data.aws_iam_policy_document.terraform_trust["plan"].json).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset(["repo:example-company/internal-file-processing-system:ref:refs/heads/main", "repo:example-company/internal-file-processing-system:pull_request"])
+    condition     = toset(jsondecode(data.aws_iam_policy_document.trust["plan"].json).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset(["repo:example-company/internal-file-processing-system:ref:refs/heads/main", "repo:example-company/internal-file-processing-system:pull_request"])
     error_message = "Plans are of pull requests and of the main branch."
   }
 
   assert {
-    condition     = alltrue([for subject in jsondecode(data.aws_iam_policy_document.terraform_trust["apply"].json).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] : startswith(subject, "repo:example-company/internal-file-processing-system:environment:")])
+    condition     = alltrue([for subject in jsondecode(data.aws_iam_policy_document.trust["apply"].json).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] : startswith(subject, "repo:example-company/internal-file-processing-system:environment:")])
     error_message = "What applies must have been approved in an environment."
   }
 

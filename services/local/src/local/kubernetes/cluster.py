@@ -46,7 +46,10 @@ API_SERVER_ARGUMENTS = (
     "kubelet-client-key={certificates}/admin.key",
 )
 # Nobody who looks at it wants to wait five minutes until an autoscaler takes back what it gave.
-CONTROLLER_ARGUMENTS = ("horizontal-pod-autoscaler-downscale-stabilization=30s",)
+CONTROLLER_ARGUMENTS = (
+    "horizontal-pod-autoscaler-downscale-stabilization=30s",
+    "horizontal-pod-autoscaler-sync-period=5s",
+)
 CERTIFICATE_NAMES = (network.API_SERVER, network.API_SERVER_SERVICE, "kubernetes.default.svc")
 Progress = Callable[[str], None]
 

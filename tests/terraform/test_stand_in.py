@@ -83,6 +83,11 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.kill()
 
 
+def empty(endpoint: str) -> None:
+    """Let the stand-in forget what was made before: by another test, or by the same one when it ran first."""
+    httpx2.post(f"{endpoint}/moto-api/reset", timeout=60).raise_for_status()
+
+
 def forgotten(change: dict[str, Any]) -> bool:
     """Whether an update only sends again what the stand-in did not keep."""
     if change["change"]["actions"] != ["update"]:
@@ -152,6 +157,7 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory, endpoint: str, dev_plan: dict[str, Any]) -> Environment:
+    empty(endpoint)
     made = Environment(tmp_path_factory.mktemp("environment") / "tree", endpoint)
     made.apply(*made.targets(dev_plan))
     return made
@@ -222,6 +228,7 @@ def test_what_only_prod_has_is_asserted_by_the_plan_tests_of_its_module(
 
 
 def test_the_first_script_makes_the_bucket_and_moves_its_own_state_there(endpoint: str, tmp_path: Path) -> None:
+    empty(endpoint)
     workspace = Workspace(tmp_path / "tree", endpoint=endpoint)
     root = workspace.path("state")
     text = (root / "versions.tf").read_text()

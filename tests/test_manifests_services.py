@@ -131,6 +131,13 @@ def test_dev_scales_from_1_to_4_and_prod_from_3_to_12_at_70_percent_of_a_process
     assert {(each["min"], each["max"]) for each in replicas} == {bounds}
 
 
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_replicas_are_taken_back_one_at_a_time_after_five_quiet_minutes(environment: str) -> None:
+    for each in of_kind(environment_objects(environment), "HorizontalPodAutoscaler"):
+        slow = {"stabilizationWindowSeconds": 300, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}
+        assert each["spec"]["behavior"] == {"scaleDown": slow}, each["metadata"]["name"]
+
+
 @pytest.mark.parametrize(("environment", "bounds"), [("dev", (1, 4)), ("prod", (3, 12))])
 def test_the_worker_scales_on_the_depth_of_its_queue_as_well(environment: str, bounds: tuple[int, int]) -> None:
     [scaled] = of_kind(overlay(f"{environment}/application"), "ScaledObject")

@@ -185,6 +185,18 @@ def test_it_names_the_setting_that_is_missing(image: Image, config: dict[str, An
     assert "Traceback" not in answer.stderr
 
 
+def test_its_packages_were_chosen_for_the_python_that_runs_them(
+    image: Image, config: dict[str, Any], root: Path
+) -> None:
+    """What a package needs differs between patches of Python, and the base to build in has a newer one."""
+    prints = {**config, "Cmd": ["-c", "import platform; print(platform.python_version())"]}
+    answer = subprocess.run(
+        command(root, prints), env=environment(config, {}), capture_output=True, text=True, check=True, timeout=120
+    )
+    dockerfile = (ROOT / "services" / image.service / "Dockerfile").read_text()
+    assert f"ARG PYTHON_VERSION={answer.stdout.strip()}\n" in dockerfile
+
+
 def test_no_cache_no_setting_of_the_building_machine_and_no_test_is_in_it(image: Image, config: dict[str, Any]) -> None:
     unwanted = re.compile(r"(^|/)(\.git|\.cache|pip\.conf|uv\.toml|uv_cache\.json|\.netrc|[^/]+\.(whl|pth))(/|$)")
     unwanted_of_ours = re.compile(r"^app/(.*/)?tests?/")

@@ -8,20 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from tests.frontend.expected import MEMOS, SAMPLES, TABLES, gets_columns, is_right
-from tests.frontend.person import ANSWER, COMPOSER, INPUT, PATIENCE, People
+from tests.frontend.gate import LONG_ROWS, long_file
+from tests.frontend.person import ANSWER, COMPOSER, INPUT, People
+from tests.frontend.site import Site
 from tests.helpers.data import DataSet
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NOT_MINE = re.compile("data set that you may use. .*ask its owners", re.DOTALL)
-
-
-def many_rows(folder: Path, name: str, times: int) -> Path:
-    """The sample's rows, often enough that one sees them at work."""
-    head, _, rows = (SAMPLES / "invoices.csv").read_text().partition("\n")
-    file = folder / name
-    file.write_text(head + "\n" + rows * times)
-    return file
 
 
 @pytest.mark.parametrize("user", ["alice", "frank", "bob", "carol", "dana"])
@@ -55,21 +49,24 @@ def test_the_chat_says_what_to_do(people: People) -> None:
     person.look("without a file")
 
 
-def test_the_chat_shows_the_first_rows_progress_and_the_report_as_tables(people: People, tmp_path: Path) -> None:
+def test_the_chat_shows_the_first_rows_progress_and_the_report_as_tables(
+    people: People, site: Site, tmp_path: Path
+) -> None:
     person = people("alice")
     person.open_chat()
-    person.attach(many_rows(tmp_path, "many.csv", 2000))
+    person.attach(long_file(tmp_path, "many.csv"))
     person.look("attached")
-    person.write()
     page = person.page
-    expect(page.get_by_text(re.compile("Working: [0-9]+ %, [0-9,]+ rows so far"))).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_role("columnheader", name="vendor_id.finance.name")).to_be_visible()
-    expect(page.get_by_role("link", name="Your files")).to_be_visible()
-    person.look("at work")
+    with site.gate.shut():
+        person.write()
+        expect(page.get_by_text(re.compile("Working: [0-9]+ %, [0-9,]+ rows so far"))).to_be_visible()
+        expect(page.get_by_role("columnheader", name="vendor_id.finance.name")).to_be_visible()
+        expect(page.get_by_role("link", name="Your files")).to_be_visible()
+        person.look("at work")
     person.is_answered("many.csv")
-    expect(page.get_by_text("Done: 80,000 rows.")).to_be_visible()
+    expect(page.get_by_text(f"Done: {LONG_ROWS:,} rows.")).to_be_visible()
     expect(page.get_by_text("Workflow warning")).to_have_count(0)
-    expect(page.get_by_role("row", name=re.compile(r"vendor_id finance.vendors 74,000 4,000 2,000"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile(r"vendor_id finance.vendors 74,000 4,001 2,000"))).to_be_visible()
     with page.expect_popup() as report:
         page.get_by_role("link", name="The whole report").click()
     expect(report.value.get_by_role("heading", name=re.compile("many.csv"))).to_be_visible()
@@ -110,19 +107,23 @@ def test_a_broken_file_is_a_sentence_in_the_chat(people: People, tmp_path: Path)
     person.look("broken file")
 
 
-def test_a_reload_in_the_middle_leaves_the_work_going_on(people: People, tmp_path: Path) -> None:
-    file = many_rows(tmp_path, "left.csv", 3000)
+def test_a_reload_of_the_chat_in_the_middle_leaves_the_work_going_on(
+    people: People, site: Site, tmp_path: Path
+) -> None:
     person = people("alice")
     person.open_chat()
-    person.attach(file)
-    person.write()
-    expect(person.page.get_by_text("the work goes on")).to_be_visible(timeout=PATIENCE)
-    person.page.reload()
-    person.see_chat()
-    person.look("after the reload")
-    person.page.goto(person.url)
-    entry = person.page.get_by_role("listitem").filter(has_text="left.csv")
-    expect(entry.get_by_role("link", name="Download left.enriched.csv")).to_be_visible(timeout=PATIENCE)
+    person.attach(long_file(tmp_path, "left.csv"))
+    with site.gate.shut() as held:
+        person.write()
+        expect(person.page.get_by_text("the work goes on")).to_be_visible()
+        held()
+        person.page.reload()
+        person.see_chat()
+        person.look("after the reload")
+        person.page.goto(person.url)
+        entry = person.page.get_by_role("listitem").filter(has_text="left.csv")
+        expect(entry.get_by_role("progressbar")).to_be_visible()
+    expect(entry.get_by_role("link", name="Download left.enriched.csv")).to_be_visible()
 
 
 def test_two_users_chats_know_nothing_of_each_other(people: People) -> None:

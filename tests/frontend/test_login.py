@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from playwright.sync_api import expect
 from tests.frontend.expected import SAMPLES
-from tests.frontend.person import PATIENCE, People
+from tests.frontend.person import People
 from tests.helpers.stack import Stack
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -38,7 +38,7 @@ def alb_token(site: Stack, user: str) -> str:
 @pytest.fixture
 def direct(site: Stack) -> Iterator[httpx2.Client]:
     """Requests to a replica itself."""
-    with httpx2.Client(base_url=page_url(site), timeout=30) as client:
+    with httpx2.Client(base_url=page_url(site), timeout=60) as client:
         yield client
 
 
@@ -66,7 +66,7 @@ def test_an_expired_login_in_the_chat_leads_to_the_login_and_back_to_the_chat(pe
     person.open_chat()
     person.page.context.clear_cookies(name=COOKIE)
     person.write("hello")
-    expect(person.page.get_by_label("Username")).to_be_visible(timeout=PATIENCE)
+    expect(person.page.get_by_label("Username")).to_be_visible()
     person.look("sign in again")
     person.fill_in_login()
     person.see_chat()

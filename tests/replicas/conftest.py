@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 from botocore.credentials import Credentials
-from tests.frontend.conftest import QUICK, browser, packages, people, screenshots, site_data, start
-from tests.helpers.stack import Settings, Stack
+from tests.frontend.conftest import browser, packages, people, screenshots, site_data
+from tests.frontend.site import Site, running_site
+from tests.helpers.stack import Settings
 from tests.replicas.certificates import serve_bundle
 from tests.replicas.postgres import Postgres, postgres
 from tests.replicas.rds import Judge, judging
@@ -80,20 +81,16 @@ def bundle(database: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
-def site(packages: None, database: Postgres, bundle: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def site(packages: None, database: Postgres, bundle: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The whole system with three replicas of the page, which find an empty database and start at the same time."""
     folder = tmp_path_factory.mktemp("site")
-    settings = {**QUICK, **production(folder, database, bundle)}
-    running = Stack(folder / "state", frontends=len(REPLICAS), settings=settings)
-    try:
-        seconds = start(running)
-        print(*(f"{name} was ready after {seconds[name]:.0f} s" for name in REPLICAS), sep="\n")
+    settings = production(folder, database, bundle)
+    with running_site(folder, frontends=len(REPLICAS), settings=settings) as running:
+        print(*(f"{name} was ready after {running.seconds[name]:.0f} s" for name in REPLICAS), sep="\n")
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="package", autouse=True)
-def seconds_of_start(site: Stack) -> dict[str, float]:
+def seconds_of_start(site: Site) -> dict[str, float]:
     """Seconds of a processor that each replica needed until it was ready."""
     return {name: sum(psutil.Process(site.pid(name)).cpu_times()[:2]) for name in REPLICAS}

@@ -149,7 +149,7 @@ def test_a_replica_whose_database_is_gone_is_alive_and_not_ready_and_comes_back_
     site: Stack, database: Postgres
 ) -> None:
     def states(path: str) -> set[int]:
-        return {httpx2.get(f"{url}{path}", timeout=5).status_code for url in urls}
+        return {httpx2.get(f"{url}{path}", timeout=60).status_code for url in urls}
 
     urls = [f"http://127.0.0.1:{site.addresses.frontend_port(index)}" for index in range(len(REPLICAS))]
     database.stop()

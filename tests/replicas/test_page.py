@@ -6,30 +6,19 @@ from pathlib import Path
 import httpx2
 import pytest
 from playwright.sync_api import expect
-from tests.frontend.conftest import START_SECONDS
 from tests.frontend.expected import SAMPLES, is_right
-from tests.frontend.person import PATIENCE, People
+from tests.frontend.gate import LONG_ROWS, long_file
+from tests.frontend.person import People
+from tests.frontend.site import START_SECONDS, Site
 from tests.helpers.data import DataSet
 from tests.helpers.files import read_table
-from tests.helpers.stack import ROOT, Stack, wait_for
+from tests.helpers.stack import ROOT, wait_for
 from tests.replicas.replica import REPLICAS, replica
 
 from local import names
 from local.stack import is_ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-ROWS = 40
-WORK = 4 * PATIENCE
-"""120,000 rows take a few seconds of a processor, which other tests use as well."""
-
-
-def many_rows(folder: Path, name: str, times: int) -> Path:
-    """The sample's rows, often enough that one sees them at work."""
-    head, _, rows = (SAMPLES / "invoices.csv").read_text().partition("\n")
-    file = folder / name
-    file.write_text(head + "\n" + rows * times)
-    return file
 
 
 @pytest.mark.parametrize(
@@ -81,19 +70,7 @@ def test_two_users_at_once_never_see_each_others_files_flows_or_messages(
         assert alice.page.request.get(f"{alice.url}/api/v1/flows/{flow[1]}").status == 200
 
 
-def test_a_reload_in_the_middle_of_a_job_loses_nothing(people: People, tmp_path: Path) -> None:
-    person = people("alice")
-    person.choose(many_rows(tmp_path, "reloaded.csv", 3000))
-    expect(person.page.get_by_role("progressbar", name="Enriching reloaded.csv")).to_be_visible()
-    entry = person.page.get_by_role("listitem").filter(has_text="reloaded.csv")
-    expect(entry).to_be_visible()
-    person.page.reload()
-    done = entry.get_by_role("link", name="Download reloaded.enriched.csv")
-    expect(done).to_be_visible(timeout=WORK)
-    assert len(read_table("csv", person.download("Download reloaded.enriched.csv").read_bytes())) == ROWS * 3000
-
-
-def test_who_signs_out_is_signed_out_at_every_replica(people: People, site: Stack) -> None:
+def test_who_signs_out_is_signed_out_at_every_replica(people: People, site: Site) -> None:
     with replica(site, REPLICAS[2]) as client:
         leaving = client.get("/fileproc/sign-out")
     # The load balancer's session is ended by its application, and by nobody else: Cognito's logout leaves it.
@@ -102,14 +79,14 @@ def test_who_signs_out_is_signed_out_at_every_replica(people: People, site: Stac
     assert [cookie.partition("=")[0] for cookie in ended] == [f"AWSELBAuthSessionCookie-{part}" for part in range(4)]
     person = people("dana")
     person.page.get_by_role("link", name="Sign out").click()
-    expect(person.page.get_by_label("Username")).to_be_visible(timeout=PATIENCE)
+    expect(person.page.get_by_label("Username")).to_be_visible()
     for _ in range(3 * len(REPLICAS)):
         answer = person.page.request.get(f"{person.url}/api/v1/flows/", max_redirects=0)
         assert answer.status == 302
         assert answer.headers["location"].startswith(site.addresses.login)
 
 
-def test_a_file_on_a_canvas_is_in_the_bucket_and_at_every_replica(site: Stack) -> None:
+def test_a_file_on_a_canvas_is_in_the_bucket_and_at_every_replica(site: Site) -> None:
     content = (SAMPLES / "invoices.csv").read_bytes()
     with replica(site, REPLICAS[0], "alice") as first:
         sent = first.post("/api/v2/files", files={"file": ("canvas.csv", content)})
@@ -130,19 +107,21 @@ def test_a_file_on_a_canvas_is_in_the_bucket_and_at_every_replica(site: Stack) -
 
 
 def test_one_replica_is_killed_in_the_middle_and_requests_go_on_at_the_others(
-    people: People, site: Stack, site_data: dict[str, DataSet], tmp_path: Path
+    people: People, site: Site, site_data: dict[str, DataSet], tmp_path: Path
 ) -> None:
     person = people("alice")
-    person.choose(many_rows(tmp_path, "survivor.csv", 3000))
-    expect(person.page.get_by_role("progressbar", name="Enriching survivor.csv")).to_be_visible()
-    site.kill(REPLICAS[1])
+    with site.gate.shut() as held:
+        person.choose(long_file(tmp_path, "survivor.csv"))
+        expect(person.page.get_by_role("progressbar", name="Enriching survivor.csv")).to_be_visible()
+        held()
+        site.kill(REPLICAS[1])
     try:
-        expect(person.page.get_by_role("heading", name="survivor.csv is ready")).to_be_visible(timeout=WORK)
-        assert len(read_table("csv", person.download(re.compile("^Download survivor")).read_bytes())) == ROWS * 3000
+        expect(person.page.get_by_role("heading", name="survivor.csv is ready")).to_be_visible()
+        assert len(read_table("csv", person.download(re.compile("^Download survivor")).read_bytes())) == LONG_ROWS
         person.open_chat()
         is_right("invoices.csv", "alice", person.enrich_in_chat(SAMPLES / "invoices.csv"), site_data)
         cookies = {each["name"]: each["value"] for each in person.page.context.cookies()}
-        with httpx2.Client(base_url=site.app, cookies=cookies, timeout=30) as client:
+        with httpx2.Client(base_url=site.app, cookies=cookies, timeout=60) as client:
             assert {client.get("/api/v1/flows/").status_code for _ in range(3 * len(REPLICAS))} == {200}
     finally:
         site.start_service(REPLICAS[1], wait=False)

@@ -74,6 +74,12 @@ SCRIPT: Final = (
         '"chat.inputPlaceholderSend":"Send a message..."',
         '"chat.inputPlaceholderSend":"Attach a file with the button below, and send it."',
     ),
+    # A page that is loaded again within 0.3 s asks what it asked before; Langflow takes that for a mistake, and fails.
+    Change(
+        'if(t===n&&!d&&i===e.method&&i==="get"&&s&&u-parseInt(s,10)<300&&a===l)'
+        'throw new Error("Duplicate request: "+n);',
+        "",
+    ),
     # Langflow's own login does not exist here: these would ask for it, and be refused.
     Change(
         'const E=(await or.get(`${Or("AUTOLOGIN")}`)).data;',

@@ -121,7 +121,7 @@ def test_a_reload_of_the_chat_in_the_middle_leaves_the_work_going_on(
         person.see_chat()
         person.look("after the reload")
         person.page.goto(person.url)
-        entry = person.page.get_by_role("listitem").filter(has_text="left.csv")
+        entry = person.page.get_by_role("listitem").filter(has_text="left.csv").first
         expect(entry.get_by_role("progressbar")).to_be_visible()
     expect(entry.get_by_role("link", name="Download left.enriched.csv")).to_be_visible()
 

@@ -2,10 +2,11 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,14 @@ class Canvas:
 
     def __init__(self, site: Site, user: str) -> None:
         headers = {TOKEN: alb_token(site, user), "origin": site.app}
-        # Any replica: what one knows, all know.
         self._clients = [
             httpx2.Client(base_url=f"http://127.0.0.1:{site.addresses.frontend_port(i)}", headers=headers, timeout=60)
             for i in range(len(site.pages))
         ]
-        self._next = 0
 
     def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """Ask the next replica."""
-        self._next += 1
-        return self._clients[self._next % len(self._clients)].request(method, path, **options)
+        """Ask any replica, as the load balancer does: what one knows, all know."""
+        return random.choice(self._clients).request(method, path, **options)
 
     def templates(self) -> dict[str, Any]:
         """Our components as the editor has them, by name."""
@@ -85,6 +83,16 @@ def canvas(site: Site, request: pytest.FixtureRequest) -> Iterator[Canvas]:
 def said(outcome: dict[str, Any]) -> str:
     """Everything that a run says."""
     return json.dumps(outcome, ensure_ascii=False)
+
+
+def printed(program: str, token: str, environment: Mapping[str, str]) -> list[str]:
+    """The lines that a program prints in the page's own Python; the token is its argument."""
+    command = [str(FRONTEND_PYTHON), "-c", program, token]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=200, check=False, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()
 
 
 @pytest.mark.parametrize("canvas", ["alice"], indirect=True)
@@ -156,12 +164,8 @@ async def main():
     print(await tools["finance_lookup_vendors"].ainvoke({"keys": ["V-00017"], "columns": ["bank_account"]}))
 asyncio.run(main())
 """
-    command = [str(FRONTEND_PYTHON), "-c", program, site.token("alice")]
     service = next(service for service in site.services if service.name == "frontend")
-    environment = {**os.environ, **service.environment}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().splitlines()[-3:]
+    return printed(program, site.token("alice"), service.environment)[-3:]
 
 
 def test_without_a_login_a_component_does_nothing(in_python: list[str]) -> None:

@@ -94,7 +94,7 @@ def test_a_broken_file_is_explained_in_a_sentence(people: People, tmp_path: Path
 
 def test_a_reload_in_the_middle_of_a_job_loses_nothing(people: People, site: Site, tmp_path: Path) -> None:
     person = people("alice")
-    entry = person.page.get_by_role("listitem").filter(has_text="reloaded.csv")
+    entry = person.page.get_by_role("listitem").filter(has_text="reloaded.csv").first
     with site.gate.shut() as held:
         person.choose(long_file(tmp_path, "reloaded.csv"))
         expect(person.page.get_by_role("progressbar", name="Enriching reloaded.csv")).to_be_visible()

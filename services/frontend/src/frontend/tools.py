@@ -81,10 +81,10 @@ async def call_tool(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 async def look_up(dataset: str, keys: Sequence[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Rows of a data set (`finance.vendors`) in the order of their keys."""
-    department, _, name = dataset.replace("-", "_").partition(".")
+    department, _, name = dataset.partition(".")
     arguments: dict[str, Any] = {"keys": list(keys)} | ({"columns": list(columns)} if columns else {})
     try:
-        answer = await call_tool(f"{department}_lookup_{name}", arguments)
+        answer = await call_tool(f"{prefix(department)}lookup_{name}", arguments)
     except UnknownTool as error:
         raise Refusal(
             f"There is no data set {dataset} that you may use. The component Departments lists yours; "
@@ -92,6 +92,11 @@ async def look_up(dataset: str, keys: Sequence[str], columns: Sequence[str] | No
         ) from error
     rows = answer.get("rows", [])
     return [{"key": row["key"], "found": row["matched"], **(row.get("values") or {})} for row in rows]
+
+
+def prefix(department: str) -> str:
+    """What the names of a department's tools begin with."""
+    return f"{department.replace('-', '_')}_"
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

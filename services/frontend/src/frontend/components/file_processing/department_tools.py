@@ -52,7 +52,8 @@ class DepartmentTools(Component):
         return DataFrame([{"Tool": tool.name, "What it does": tool.description} for tool in await self._found()])
 
     async def _found(self) -> list[tools.DepartmentTool]:
-        start = f"{name}_" if (name := str(self.department or "").strip()) else ""
+        name = str(self.department or "").strip()
+        start = tools.prefix(name) if name else ""
         return [tool for tool in await tools.list_tools() if tool.name.startswith(start)]
 
 

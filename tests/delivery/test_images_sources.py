@@ -55,12 +55,15 @@ def test_the_final_base_has_no_shell_and_nothing_is_run_on_it(service: str) -> N
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_packages_are_those_of_the_lock(service: str) -> None:
-    synced = [line for line in instructions(service)[0] if " sync " in line]
-    assert len(synced) == 1
-    assert re.search(r" sync --(frozen|locked) --no-dev ", synced[0])
-    installed = [line for line in instructions(service)[0] if " pip install " in line and "/opt/uv/bin/uv" in line]
-    assert len(installed) == 1
-    assert "uv pip install --offline --no-deps" in installed[0]
+    exported = [line for line in instructions(service)[0] if " export " in line]
+    assert len(exported) == 1
+    assert re.search(r" export --quiet --(frozen|locked) --no-dev .*--output-file /requirements.txt ", exported[0])
+    assert (
+        "pip install --python-version ${PYTHON_VERSION} --no-deps --target /packages --requirements /req" in exported[0]
+    )
+    others = [line for line in instructions(service)[0] if "/opt/uv/bin/uv pip install" in line and line != exported[0]]
+    assert len(others) == 1
+    assert "uv pip install --offline --no-deps" in others[0]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -72,7 +75,7 @@ def test_how_the_building_machine_reaches_packages_is_mounted_never_written(serv
 
 
 def test_the_same_versions_are_pinned_in_all() -> None:
-    for argument in ("BUILD_BASE", "BASE", "UV_VERSION"):
+    for argument in ("BUILD_BASE", "BASE", "UV_VERSION", "PYTHON_VERSION"):
         texts = [(ROOT / "services" / service / "Dockerfile").read_text() for service in SERVICES]
         assert (
             len({value for text in texts for value in re.findall(rf"^ARG {argument}=(\S+)$", text, re.MULTILINE)}) == 1

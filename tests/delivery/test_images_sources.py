@@ -59,8 +59,6 @@ def test_packages_are_those_of_the_lock(service: str) -> None:
     assert len(exported) == 1
     assert re.search(r" export --quiet --(frozen|locked) --no-dev .*--output-file /requirements.txt ", exported[0])
     assert "uv pip install --python-version ${PYTHON_VERSION} --no-deps --target /packages --req" in exported[0]
-        "pip install --python-version ${PYTHON_VERSION} --no-deps --target /packages --requirements /req" in exported[0]
-    )
     others = [line for line in instructions(service)[0] if "/opt/uv/bin/uv pip install" in line and line != exported[0]]
     assert len(others) == 1
     assert "uv pip install --offline --no-deps" in others[0]

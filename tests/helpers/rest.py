@@ -87,12 +87,12 @@ class Rest:
         """A job as it is now."""
         return dict((await self.good("GET", f"/api/jobs/{job}")).json)
 
-    async def finished(self, job: str, seconds: float = JOB_SECONDS) -> dict[str, Any]:
-        """A job when it has ended, in whatever way."""
+    async def finished(self, job: str, seconds: float = JOB_SECONDS, *, every: float = 0.05) -> dict[str, Any]:
+        """A job when it has ended, in whatever way; looks at it `every` so many seconds."""
         deadline = time.monotonic() + seconds
         while (state := await self.job(job))["status"] not in FINISHED:
             assert time.monotonic() < deadline, f"job not finished in {seconds:g} s: {state}"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(every)
         return state
 
     async def enrich(self, name: str, data: Any, **choices: Any) -> tuple[dict[str, Any], bytes]:

@@ -16,14 +16,14 @@ from tests.helpers.gitops import ArgoCD, WorkCopy
 from tests.helpers.jobs import MAPPING, Task
 from tests.helpers.overlays import environment_objects, pod_templates
 from tests.helpers.rest import Rest
+from tests.pods.memory import asked, megabytes
 from tests.pods.world import DEPLOYMENTS, NAMESPACE, NODE, World, department, processes
 
-from local.kubernetes.kubectl import Object, wait_for
+from local.kubernetes.kubectl import Object
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NOBODY = 65532
-UNITS = {"Mi": 2**20, "Gi": 2**30}
 SECURITY = ("automountServiceAccountToken", "enableServiceLinks", "hostNetwork", "hostPID", "securityContext")
 
 
@@ -48,11 +48,10 @@ def test_memory_at_rest_is_within_what_each_pod_asks_for(
 ) -> None:
     """So that a node that is full of requests still has memory."""
     pod = world.pod(name)
-    asked = pod["spec"]["containers"][0]["resources"]
-    request, limit = asked["requests"]["memory"], asked["limits"]["memory"]
-    used = wait_for(lambda: world.working_sets().get(pod["metadata"]["name"], 0), 60, "the kubelet has measured it")
+    request, limit = asked(pod, "requests"), asked(pod, "limits")
+    used = world.wait(lambda: world.working_sets().get(pod["metadata"]["name"]), "the kubelet has measured it")
     report_figure(f"{name}: {used:.0f} MB at rest; asks for {request}, may have {limit}")
-    assert used * 1e6 <= int(request[:-2]) * UNITS[request[-2:]]
+    assert used <= megabytes(request)
 
 
 def templates() -> dict[str, dict[str, Any]]:
@@ -125,9 +124,7 @@ async def test_a_new_department_answers_tools_call_from_a_real_pod(
     begin = time.monotonic()
     world.wait_until_ready("mcp-treasury")
     assert world.pod("mcp-treasury")["spec"]["nodeName"] == NODE
-    wait_for(
-        lambda: (world.kubectl.get("department", "treasury") or {}).get("status", {}).get("tools"), 60, "it has tools"
-    )
+    world.wait(lambda: (world.kubectl.get("department", "treasury") or {}).get("status", {}).get("tools"), "tools")
     report_figure(f"kubectl apply of a Department to its pod serving: {time.monotonic() - begin:.0f} s")
     headers = {"Authorization": f"Bearer {world.tokens['alice']}"}
     async with (

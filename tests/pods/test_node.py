@@ -25,12 +25,18 @@ def test_kwok_manages_the_simulated_nodes_alone(world: World) -> None:
 
 def test_no_pod_is_on_a_simulated_node(world: World) -> None:
     pods = world.kubectl.list("pods", namespace=NAMESPACE)
-    assert {pod["spec"]["nodeName"] for pod in pods} == {NODE}
+    # An autoscaler may have made one this moment.
+    assert {pod["spec"]["nodeName"] for pod in pods if "nodeName" in pod["spec"]} == {NODE}
 
 
 def test_a_machine_that_can_run_a_node_is_told_so() -> None:
     checked = subprocess.run(
-        [COMMANDS / "local", "cluster", "node-check"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [COMMANDS / "local", "cluster", "node-check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert (checked.returncode, checked.stdout) == (0, "This machine can run a real node.\n"), checked.stderr
 
@@ -43,7 +49,7 @@ def test_a_second_node_is_refused_and_told_whose_the_first_is(world: World, tmp_
 
 
 def test_the_edge_leads_to_the_gateways_service(world: World) -> None:
-    answer = httpx2.get(f"{world.cluster.api_url}/api/departments", headers=bearer(world.tokens["dana"]), timeout=30)
+    answer = httpx2.get(f"{world.cluster.api_url}/api/departments", headers=bearer(world.tokens["dana"]), timeout=60)
     assert [each["name"] for each in answer.json()["departments"]] == ["finance", "hr", "legal"]
-    refused = httpx2.get(f"{world.cluster.api_url}/api/departments", timeout=30)
+    refused = httpx2.get(f"{world.cluster.api_url}/api/departments", timeout=60)
     assert refused.status_code == 401

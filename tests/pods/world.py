@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import psutil
@@ -27,6 +27,14 @@ NODE = "real"
 # On two idle cores it takes half a minute; other tests run beside these.
 READY_SECONDS = 300
 BUILD_SECONDS = 1500
+Found = TypeVar("Found")
+ASK = """
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=60).status)
+except urllib.error.HTTPError as refused:
+    print(refused.code)
+"""
 
 
 def built_images() -> dict[str, Path]:
@@ -74,6 +82,16 @@ class World:
         )
         return str(answer["AuthenticationResult"]["AccessToken"])
 
+    def page_token(self, user: str) -> str:
+        """An access token of a demo user, as the load balancer gets it at the login and passes it on to the page."""
+        answer = self.client("cognito-idp").admin_initiate_auth(
+            UserPoolId=names.POOL,
+            ClientId=names.ALB_CLIENT,
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": user, "PASSWORD": names.PASSWORD},
+        )
+        return str(answer["AuthenticationResult"]["AccessToken"])
+
     @cached_property
     def api(self) -> str:
         """The gateway's Service, which this machine reaches as the load balancer does."""
@@ -85,14 +103,18 @@ class World:
         assert found is not None, service
         return f"http://{found['spec']['clusterIP']}:{port}"
 
+    def status(self, url: str) -> int:
+        """What a pod answers its node, whom no NetworkPolicy keeps from asking: as the kubelet does."""
+        return int(self.cluster.node.run(sys.executable, "-c", ASK, url))
+
     def pods(self, name: str) -> list[Object]:
         """A Deployment's pods that nobody has asked to end."""
         found = self.kubectl.list("pods", namespace=NAMESPACE, selector=selector(name))
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def pod(self, name: str) -> Object:
-        """One of a Deployment's pods; an autoscaler may have made more."""
-        return self.pods(name)[0]
+        """One of a Deployment's pods that is ready: an autoscaler may be about to make more."""
+        return self.wait(lambda: next(filter(is_ready, self.pods(name)), None), f"a pod of {name} is ready")
 
     def ready(self, name: str) -> bool:
         """Whether a Deployment is rolled out, and all its pods are ready."""
@@ -108,7 +130,13 @@ class World:
     def wait_until_ready(self, *deployments: str, seconds: float = READY_SECONDS) -> None:
         """Wait until Deployments are rolled out and ready; all of them if none is named."""
         for name in deployments or DEPLOYMENTS:
-            wait_for(lambda name=name: self.ready(name), seconds, f"{name} is ready", state=lambda: self.state())  # type: ignore[misc]
+            self.wait(lambda name=name: self.ready(name), f"{name} is ready", seconds=seconds)  # type: ignore[misc]
+
+    def wait(self, condition: Callable[[], Found | None], what: str, *, seconds: float = READY_SECONDS) -> Found:
+        """What `condition()` returns once that is true; the error tells of the pods."""
+        found = wait_for(condition, seconds, what, every=0.5, state=self.state)
+        assert found is not None
+        return found
 
     def state(self) -> str:
         """The pods, in a line each, for whoever reads of a failure."""
@@ -140,6 +168,12 @@ class World:
                 labels, _, rest = line.partition("} ")
                 found[labels.partition('pod="')[2].partition('"')[0]] = float(rest.split()[0]) / 1e6
         return found
+
+
+def is_ready(found: Object) -> bool:
+    """Whether a pod or a node says so."""
+    conditions = found.get("status", {}).get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def selector(deployment: str) -> str:

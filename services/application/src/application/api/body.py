@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.api import problems
 from application.errors import TooLarge, TooSlow
-from common.problem import problem_response
+from common.problem import Problem, problem_response
 
 _DRAIN_BYTES = 16 << 20
 _DRAIN_SECONDS = 5
@@ -63,8 +63,17 @@ class Body:
             if chunk := message.get("body", b""):
                 yield chunk
 
-    async def drain(self) -> bool:
-        """Read what is left of a refused body, so that the client is ready to hear why; False if it is too much."""
+    async def refused(self, problem: Problem) -> Problem:
+        """The problem to answer a refused body with, once its sender is ready to hear it.
+
+        Who still sends when the connection is closed never reads the answer.
+        """
+        if not await self._drain():
+            problem.headers["connection"] = "close"
+        return problem
+
+    async def _drain(self) -> bool:
+        """Read what is left; False if it is too much."""
         left = _DRAIN_BYTES
         try:
             async with asyncio.timeout(_DRAIN_SECONDS), aclosing(aiter(self)) as chunks:
@@ -101,14 +110,15 @@ class WholeBodies:
         if scope["type"] != "http" or (scope["method"], scope["path"]) == self._streamed:
             await self._app(scope, receive, send)
             return
-        body = bytearray()
+        body, given = bytearray(), Body(receive)
         try:
-            async with aclosing(aiter(Body(receive))) as stream:
+            async with aclosing(aiter(given)) as stream:
                 # As many bytes as may come are asked for: what matters is that all are there after `seconds`.
                 async for chunk in paced(stream, self._seconds, self._most + 1, self._most):
                     body += chunk
         except TooLarge:
-            await problem_response(problems.too_large(self._most))(scope, receive, send)
+            problem = await given.refused(problems.too_large(self._most))
+            await problem_response(problem)(scope, receive, send)
             return
         except TooSlow:
             await problem_response(problems.too_slow())(scope, receive, send)

@@ -60,7 +60,7 @@ async def _refusal(error: Exception, body: Body, limit: int) -> Problem:
     """The problem to answer with, once the client is ready to hear it."""
     match error:
         case TooLarge():
-            return problems.too_large(limit)
+            problem = problems.too_large(limit)
         case TooSlow():
             return problems.too_slow()
         case StorageFull():
@@ -71,9 +71,7 @@ async def _refusal(error: Exception, body: Body, limit: int) -> Problem:
             problem = error
         case _:
             raise AssertionError(error)
-    if not await body.drain():
-        problem.headers["connection"] = "close"
-    return problem
+    return await body.refused(problem)
 
 
 async def _received(request: Request, body: Body, owner: str, context: Context) -> File:

@@ -48,7 +48,7 @@ def create_app(settings: ApiSettings | None = None) -> ASGIApp:
         redoc_url=None,
         lifespan=_lifespan(chosen),
     )
-    problems.install(app, chosen.max_body_bytes)
+    problems.install(app)
     for module in (files, uploads, events, results, jobs, departments, health):
         app.include_router(module.router)
     app.add_middleware(

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from application.aws import AwsError, is_transient
 from application.engine import DepartmentUnavailable, InputError
-from application.errors import DepartmentRefused, ObjectGone, TooLarge, TooSlow
+from application.errors import DepartmentRefused, ObjectGone, TooSlow
 from application.usage import StorageFull, TooManyJobs
 from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
 
@@ -79,11 +79,9 @@ def storage_unavailable() -> Problem:
 
 
 def too_large(limit: int) -> Problem:
-    """A body or file that is larger than it may be; the rest of it is not read."""
+    """A body or file that is larger than it may be."""
     detail = f"At most {limit} bytes are taken."
-    return Problem(
-        413, "too-large", "This is too large", detail, {"connection": "close"}, expected=f"at most {limit} bytes"
-    )
+    return Problem(413, "too-large", "This is too large", detail, expected=f"at most {limit} bytes")
 
 
 def too_many_jobs(error: TooManyJobs) -> Problem:
@@ -112,7 +110,7 @@ def too_slow() -> Problem:
     return Problem(408, "too-slow", "The upload is too slow", detail, {"connection": "close"})
 
 
-def install(app: FastAPI, max_body_bytes: int) -> None:
+def install(app: FastAPI) -> None:
     """Answer every error of ``app`` as a problem."""
     install_problem_handlers(app)
 
@@ -138,7 +136,6 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
     answer(InputError, of_input_error)
     answer(DepartmentUnavailable, of_department)
     answer(ObjectGone, lambda _: file_gone())
-    answer(TooLarge, lambda _: too_large(max_body_bytes))
     answer(TooManyJobs, lambda error: too_many_jobs(cast("TooManyJobs", error)))
     answer(StorageFull, lambda error: storage_full(cast("StorageFull", error)))
     answer(TooSlow, lambda _: too_slow())

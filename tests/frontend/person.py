@@ -15,7 +15,7 @@ What a step waits for is on the screen: a name, a heading, a sentence. Nothing w
 import re
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from local import names
 
@@ -44,6 +44,17 @@ class Person:
     def _note(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.errors.append(f"{self.user}: {message.text} ({message.location.get('url')})")
+
+    def requests(self, method: str, part: str) -> list[str]:
+        """The addresses with `part` in them that are asked from now on, by this method."""
+        asked: list[str] = []
+
+        def note(request: Request) -> None:
+            if request.method == method and part in request.url:
+                asked.append(request.url)
+
+        self.page.on("request", note)
+        return asked
 
     def sign_in(self) -> None:
         """Open the first page, and sign in where it leads to."""

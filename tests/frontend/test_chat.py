@@ -57,13 +57,18 @@ def test_the_chat_shows_the_first_rows_progress_and_the_report_as_tables(
     person.attach(long_file(tmp_path, "many.csv"))
     person.look("attached")
     page = person.page
+    runs = person.requests("POST", "/api/v2/workflows")
+    asked = person.requests("GET", "/api/v2/workflows/")
     with site.gate.shut():
         person.write()
-        expect(page.get_by_text(re.compile("Working: [0-9]+ %, [0-9,]+ rows so far"))).to_be_visible()
+        expect(page.get_by_text(re.compile("Working: [1-9][0-9]? %, [1-9][0-9,]+ rows so far"))).to_be_visible()
         expect(page.get_by_role("columnheader", name="vendor_id.finance.name")).to_be_visible()
         expect(page.get_by_role("link", name="Your files")).to_be_visible()
         person.look("at work")
     person.is_answered("many.csv")
+    # All that happens comes in one answer: no other replica knows of the run.
+    assert len(runs) == 1
+    assert not [url for url in asked if "/events" in url]
     expect(page.get_by_text(f"Done: {LONG_ROWS:,} rows.")).to_be_visible()
     expect(page.get_by_text("Workflow warning")).to_have_count(0)
     expect(page.get_by_role("row", name=re.compile(r"vendor_id finance.vendors 74,000 4,001 2,000"))).to_be_visible()

@@ -58,6 +58,8 @@ def test_progress_preview_and_report_are_shown(people: People, site: Site, tmp_p
         expect(person.page.get_by_role("progressbar", name="Enriching many.csv")).to_be_visible()
         expect(person.page.get_by_text(re.compile("Enriching many.csv: [1-9][0-9,]+ rows so far"))).to_be_visible()
         expect(person.page.get_by_role("region", name=re.compile("The first rows"))).to_be_visible()
+        entry = person.page.get_by_role("listitem").filter(has_text="many.csv").first
+        expect(entry.get_by_text(re.compile("at work: [1-9][0-9,]+ rows"))).to_be_visible()
         person.look("at work")
     expect(person.page.get_by_role("heading", name="many.csv is ready")).to_be_visible()
     found = person.page.get_by_role("region", name="What was found")

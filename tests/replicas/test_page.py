@@ -35,13 +35,26 @@ def test_a_user_signs_in_and_gets_a_file_back_from_the_first_page_and_from_the_c
     person.look("chat")
 
 
-def test_a_file_of_another_department_is_refused_politely_on_the_page_and_in_the_chat(people: People) -> None:
-    person = people("carol")
-    person.choose(SAMPLES / "employees.jsonl")
+@pytest.mark.parametrize(
+    ("user", "column", "key"),
+    [
+        ("alice", "employee_id", "E-00001"),
+        ("frank", "contract_id", "C-00001"),
+        ("bob", "vendor_id", "V-00017"),
+        ("carol", "employee_id", "E-00001"),
+    ],
+)
+def test_a_file_of_another_department_is_refused_politely_on_the_page_and_in_the_chat(
+    people: People, tmp_path: Path, user: str, column: str, key: str
+) -> None:
+    file = tmp_path / "others.csv"
+    file.write_text(f"{column}\n{key}\n")
+    person = people(user)
+    person.choose(file)
     expect(person.page.get_by_role("alert")).to_contain_text("fit a data set that you may use")
     person.forget_refusals()
     person.open_chat()
-    person.attach(SAMPLES / "employees.jsonl")
+    person.attach(file)
     person.write()
     person.is_told("data set that you may use")
 

@@ -1,6 +1,7 @@
 """What production's pods allow, and what three replicas do within that; last, when all else has been done in them."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.helpers.overlays import ENVIRONMENTS, containers, environment_objects, pod_templates
-from tests.helpers.stack import Stack
+from tests.helpers.stack import ROOT, Stack
 from tests.replicas.conftest import confines, witness
 from tests.replicas.replica import REPLICAS, replica
 
@@ -70,6 +71,14 @@ def test_it_starts_in_the_time_of_the_startup_probe_with_the_processor_that_is_r
         given = probe["periodSeconds"] * probe["failureThreshold"]
         print(f"starting takes {most:.0f} s of a processor, of which {requested} is requested; {given} s are given")
         assert most / requested < given
+
+
+def test_it_keeps_an_idle_connection_for_longer_than_the_load_balancer_does() -> None:
+    balancer = (ROOT / "infra-terraform/modules/load-balancers/main.tf").read_text()
+    page = (ROOT / "services/frontend/src/frontend/main.py").read_text()
+    [given] = re.findall(r"idle_timeout\s+= ([0-9]+)", balancer)
+    [kept] = re.findall(r"KEEP_ALIVE_SECONDS: Final = ([0-9]+)", page)
+    assert int(kept) > int(given)
 
 
 def test_all_that_it_writes_is_in_the_folders_that_are_writable(

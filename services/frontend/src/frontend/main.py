@@ -9,9 +9,10 @@ from starlette.types import ASGIApp
 from frontend import context, database
 from frontend.settings import Settings, langflow_environment
 
-SERVICES: Final = """
-[services]
-auth_service = "frontend.auth_service:FrontendAuthService"
+KEEP_ALIVE_SECONDS: Final = 310
+"""Longer than the load balancer keeps an idle connection (300 s): one that this side closes is a 502 to somebody.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#connection-idle-timeout
 """
 
 
@@ -43,7 +44,13 @@ def run() -> None:
     """Serve until the process is told to stop."""
     settings = context.settings()
     app = create_app(settings)
-    # A request in work when the process is told to stop has half a minute to end.
     uvicorn.run(
-        app, host=settings.host, port=settings.port, log_level="warning", loop="asyncio", timeout_graceful_shutdown=30
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        loop="asyncio",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        # A request in work when the process is told to stop has half a minute to end.
+        timeout_graceful_shutdown=30,
     )

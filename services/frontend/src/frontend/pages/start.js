@@ -81,6 +81,7 @@ async function start(file, mapping) {
     const { rows, bytes, total_bytes: total } = now.progress;
     if (total) progress.value = bytes / total;
     if (now.status === "running") text.textContent = `Enriching ${file.name}: ${number(rows)} rows so far`;
+    update(now);
   });
   await refresh();
   if (done.status !== "succeeded") {
@@ -201,6 +202,16 @@ async function act(path, method) {
   }
 }
 
+function update(job) {
+  const before = document.querySelector(`[data-job="${CSS.escape(job.id)}"]`);
+  if (!before) return;
+  // Who is on one of its buttons stays there.
+  const label = before.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  const now = entry(job);
+  before.replaceWith(now);
+  if (label) now.querySelector(`[aria-label="${CSS.escape(label)}"]`)?.focus();
+}
+
 async function refresh() {
   const { jobs } = await call("/jobs?limit=20");
   document.getElementById("no-files").hidden = jobs.length > 0;
@@ -208,7 +219,6 @@ async function refresh() {
   for (const job of jobs) {
     if (job.finished_at || followed.has(job.id)) continue;
     followed.add(job.id); // it was begun before this page was opened, or in another window
-    const update = (now) => document.querySelector(`[data-job="${CSS.escape(now.id)}"]`)?.replaceWith(entry(now));
     follow(job, update).then(refresh, () => null);
   }
 }

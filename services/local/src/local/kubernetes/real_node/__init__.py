@@ -1,1 +1,1 @@
-"""A real node beside the simulated ones: containerd, kubelet and kube-proxy in namespaces of their own."""
+"""A real node beside the simulated ones: containerd, kubelet, kube-proxy and kube-router in namespaces of their own."""

@@ -16,6 +16,7 @@ PACKAGES: Final = {
     "ip": "iproute2",
     "nft": "nftables",
     "iptables": "iptables",
+    "ipset": "ipset",
     "conntrack": "conntrack",
     "mount": "mount",
     "nsenter": "util-linux",
@@ -33,6 +34,9 @@ ip link add trial type veth peer name other
 sysctl --quiet --write net.ipv4.ip_forward=1
 nft 'add table ip trial; add chain ip trial nat { type nat hook prerouting priority 0; }'
 iptables -t filter -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+ipset create trial hash:ip timeout 0
+iptables -t filter -A FORWARD -m set --match-set trial src -m mark --mark 0x10000/0x10000 -j NFLOG
+iptables -t filter -A FORWARD -m physdev --physdev-is-bridged -m limit --limit 10/minute -j REJECT
 mount -t tmpfs trial /run
 mkdir below above work all
 mount -t overlay -o lowerdir=below,upperdir=above,workdir=work trial all

@@ -15,6 +15,9 @@ SOCKET: Final = "/run/containerd/containerd.sock"
 METRICS_PORT: Final = 1338
 KUBELET_HEALTH_PORT: Final = 10248
 PROXY_HEALTH_PORT: Final = 10256
+POLICIES_HEALTH_PORT: Final = 20244
+POLICIES_ACCOUNT: Final = "kube-router"
+"""Which ServiceAccount enforces NetworkPolicies, as real_node/objects.py gives it its rights."""
 ZONE_LABELS: Final = {
     "topology.kubernetes.io/region": "ap-southeast-1",
     "topology.kubernetes.io/zone": "ap-southeast-1a",
@@ -78,6 +81,10 @@ def write_files(folder: Path, *, admin: Path, certificates: Path, plugins: Path,
     kubeconfig["clusters"][0]["cluster"]["server"] = f"https://{network.API_SERVER}"
     (folder / "kubeconfig.yaml").write_text(yaml.safe_dump(kubeconfig))
     (folder / "kubeconfig.yaml").chmod(0o600)
+    # It may do what it may do in a real cluster, where it has a token of this account.
+    kubeconfig["users"][0]["user"]["as"] = f"system:serviceaccount:kube-system:{POLICIES_ACCOUNT}"
+    (folder / "kube-router.kubeconfig.yaml").write_text(yaml.safe_dump(kubeconfig))
+    (folder / "kube-router.kubeconfig.yaml").chmod(0o600)
     shutil.copyfile(certificates / "ca.crt", folder / "ca.crt")
     (folder / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet(folder, cgroup)))
     (folder / "kube-proxy.yaml").write_text(yaml.safe_dump(_kube_proxy(folder)))

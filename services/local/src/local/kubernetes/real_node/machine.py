@@ -15,7 +15,7 @@ from local.kubernetes.real_node.check import obstacle, plugin_folder
 from local.kubernetes.real_node.images import image_name, write_image
 from local.kubernetes.tools import tool
 
-TOOLS = ("kubelet", "kube-proxy", "coredns", "pause")
+TOOLS = ("kubelet", "kube-proxy", "kube-router", "coredns", "pause")
 COREDNS_IMAGE = "localhost/coredns:1"
 UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 # What the kernel tells of children that nobody waits for is ignored, so that none of them stays as a zombie.
@@ -122,10 +122,20 @@ class RealNode:
         ]
         containerd = ["containerd", f"--config={self._folder}/containerd.toml"]
         kube_proxy = [str(tool("kube-proxy")), f"--config={self._folder}/kube-proxy.yaml"]
+        # It ends where its node is not there yet.
+        registered = f"{tool('kubectl')} --kubeconfig={self._folder}/kubeconfig.yaml get node {files.NAME}"
+        kube_router = [
+            *("sh", "-c", f'until {registered} >/dev/null 2>&1; do sleep 0.5; done; exec "$@"', "kube-router"),
+            *(str(tool("kube-router")), f"--kubeconfig={self._folder}/kube-router.kubeconfig.yaml"),
+            *(f"--hostname-override={files.NAME}", f"--service-cluster-ip-range={network.SERVICE_CIDR}"),
+            *("--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--enable-cni=false"),
+            f"--health-port={files.POLICIES_HEALTH_PORT}",
+        ]
         inside = {
             "containerd": (containerd, files.METRICS_PORT, "v1/metrics"),
             "kubelet": (kubelet, files.KUBELET_HEALTH_PORT, "healthz"),
             "kube-proxy": (kube_proxy, files.PROXY_HEALTH_PORT, "healthz"),
+            "kube-router": (kube_router, files.POLICIES_HEALTH_PORT, "healthz"),
         }
         return [
             *(

@@ -1,13 +1,14 @@
-"""What a cluster with a real node has in the API beside: names (CoreDNS), and where the API server is."""
+"""What a cluster with a real node has in the API beside: names, where the API server is, and who enforces policies."""
 
 from typing import Any
 
 from local.kubernetes.kubectl import Object
 from local.kubernetes.nodes import SIMULATED
-from local.kubernetes.real_node import network
+from local.kubernetes.real_node import files, network
 from local.kubernetes.real_node.machine import COREDNS_IMAGE
 
 SYSTEM = "kube-system"
+RBAC = "rbac.authorization.k8s.io"
 DNS = {"k8s-app": "kube-dns"}
 # Pods are for the real node; those of a simulated one do nothing, and no Service may lead to them.
 TAINT = {"key": next(iter(SIMULATED)), "value": next(iter(SIMULATED.values())), "effect": "NoSchedule"}
@@ -29,7 +30,7 @@ COREFILE = """\
 
 def system_objects() -> list[Object]:
     """All of them."""
-    return [_api_server(), *_dns()]
+    return [_api_server(), *_dns(), *_policies()]
 
 
 def tainted(node: Object) -> Object:
@@ -40,6 +41,28 @@ def tainted(node: Object) -> Object:
 def _object(kind: str, name: str, api: str = "v1", namespace: str | None = SYSTEM, **content: Any) -> Object:
     metadata = {"name": name} | ({"namespace": namespace, "labels": DNS} if namespace else {})
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **content}
+
+
+def _account(name: str, rules: list[dict[str, Any]]) -> list[Object]:
+    """A ServiceAccount and its rights in all namespaces."""
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": SYSTEM}
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": name}
+    return [
+        _object("ServiceAccount", name),
+        _object("ClusterRole", name, f"{RBAC}/v1", None, rules=rules),
+        _object("ClusterRoleBinding", name, f"{RBAC}/v1", None, roleRef=role, subjects=[subject]),
+    ]
+
+
+def _policies() -> list[Object]:
+    """Who kube-router is: it runs beside the kubelet, and only reads."""
+    core = ["endpoints", "namespaces", "nodes", "pods", "services"]
+    reads = {"": core, "discovery.k8s.io": ["endpointslices"], "networking.k8s.io": ["networkpolicies"]}
+    rules = [
+        {"apiGroups": [group], "resources": resources, "verbs": ["get", "list", "watch"]}
+        for group, resources in reads.items()
+    ]
+    return _account(files.POLICIES_ACCOUNT, rules)
 
 
 def _api_server() -> Object:
@@ -58,8 +81,6 @@ def _api_server() -> Object:
 
 
 def _dns() -> list[Object]:
-    rbac = "rbac.authorization.k8s.io"
-    account = {"kind": "ServiceAccount", "name": "coredns", "namespace": SYSTEM}
     rules = [
         {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
@@ -90,16 +111,7 @@ def _dns() -> list[Object]:
         "volumes": [{"name": "configuration", "configMap": {"name": "coredns"}}],
     }
     return [
-        _object("ServiceAccount", "coredns"),
-        _object("ClusterRole", "coredns", f"{rbac}/v1", None, rules=rules),
-        _object(
-            "ClusterRoleBinding",
-            "coredns",
-            f"{rbac}/v1",
-            None,
-            roleRef={"apiGroup": rbac, "kind": "ClusterRole", "name": "coredns"},
-            subjects=[account],
-        ),
+        *_account("coredns", rules),
         _object("ConfigMap", "coredns", data={"Corefile": COREFILE}),
         _object(
             "Deployment",

@@ -1,5 +1,4 @@
-"""The services as real pods on a real node: containerd, kubelet, kube-proxy, with production's manifests.
+"""The services as real pods on a real node: containerd, kubelet, kube-proxy, kube-router, with production's manifests.
 
-NetworkPolicies are applied, and nothing enforces them: none of the engines can be built from its Go module within the
-time that these tests have. What they say is compared with what each service needs in tests/test_manifests_network.py.
+NetworkPolicies are enforced: what these tests do is done by the flows that the manifests name, and by no other.
 """

@@ -1,5 +1,6 @@
 """What memory pods have, and how one comes to its limit."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -50,5 +51,7 @@ def most(pod: Object) -> float:
 
 
 def _most(process: psutil.Process) -> float:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), 0.0)
+    with suppress(OSError):  # it has ended meanwhile
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), 0.0)
+    return 0.0

@@ -100,8 +100,10 @@ async def restarts_under_load(world: World) -> AsyncIterator[list[str]]:
 def test_memory_under_load_is_within_each_pods_limit(
     world: World, restarts_under_load: list[str], name: str, report_figure: Callable[[str], None]
 ) -> None:
-    for pod in world.pods(name):
-        limit, used = asked(pod, "limits"), most(pod)
-        report_figure(f"{name}: {used:.0f} MB at most under load; asks for {asked(pod, 'requests')}, may have {limit}")
-        assert 0 < used < megabytes(limit)
-        assert pod["metadata"]["name"] not in restarts_under_load
+    pods = world.pods(name)
+    request, limit = asked(pods[0], "requests"), asked(pods[0], "limits")
+    # An autoscaler may be about to make one, or take one away.
+    used = max(map(most, pods))
+    report_figure(f"{name}: {used:.0f} MB at most under load; asks for {request}, may have {limit}")
+    assert 0 < used < megabytes(limit)
+    assert not {pod["metadata"]["name"] for pod in pods} & set(restarts_under_load)

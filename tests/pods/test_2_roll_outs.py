@@ -143,15 +143,16 @@ def jobs_of(url: str, headers: dict[str, str], data_sets: Mapping[str, DataSet])
 def visits_of(world: World, user: str) -> Client:
     """A client that is logged in once: looks at the first page, then attaches a file in the chat.
 
-    Each visit is one connection, and so to one pod: in this environment each pod has a database of its own.
+    What belongs to the chat goes by one connection, and so to one pod: here each has a database of its own.
     """
     headers = {"x-amzn-oidc-accesstoken": world.page_token(user), "Origin": world.cluster.app_url}
     url = world.url("frontend", 7860)
 
     async def visit() -> None:
-        async with visitor(url, headers, keep=True) as rest:
+        async with visitor(url, headers) as rest:
             assert b"<html" in (await rest.good("GET", "/")).body
             assert (await rest.good("GET", "/fileproc/session")).json["expires"]
+        async with visitor(url, headers, keep=True) as rest:
             chat = await rest.good("GET", "/fileproc/playground")
             flow = chat.headers["location"].removeprefix("/flow/").partition("#")[0]
             form = aiohttp.FormData()

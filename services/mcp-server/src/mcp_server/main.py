@@ -32,6 +32,8 @@ from mcp_server.server import build_server
 from mcp_server.settings import Settings
 from mcp_server.toolsets import TOOLSETS
 
+# Callers let go of what they do not use after 4 s: where the server came first, a request could meet that moment.
+KEEP_ALIVE_SECONDS = 30
 DRAIN_SECONDS = 20
 KEYS_RETRY_SECONDS = 1
 
@@ -126,4 +128,5 @@ def main() -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )

@@ -9,7 +9,7 @@ from yarl import URL
 from agentgateway.mcp.connection import Connection, Response
 
 KEEP_ALIVE_SECONDS = 4
-"""Below the five seconds after which uvicorn closes an idle connection, so that no request meets that moment."""
+"""Well below the 30 s after which the services close an idle connection, so that no request meets that moment."""
 
 
 class NotConnected(Exception):

@@ -4,8 +4,8 @@
 UV := tools/uv
 RUN := $(UV) run --no-sync
 PYTEST := $(RUN) pytest
-# The folders that take longest come first.
-PARALLEL := --numprocesses 2 --no-loadscope-reorder
+# More than there are cores: tests wait for servers as much as they compute. The folders that take longest come first.
+PARALLEL := --numprocesses 3 --no-loadscope-reorder
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'

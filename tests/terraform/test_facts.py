@@ -1,11 +1,10 @@
-"""What a cluster is told of AWS: by `local` on this machine the same as by Terraform, and nothing that nobody reads."""
+"""What a cluster is told of AWS: by `local` on this machine the same as by Terraform."""
 
 import json
 import re
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from tests.helpers.overlays import environment_objects
 
 from infrastructure.terraform import REPOSITORY
 from local.kubernetes.facts import aws_facts, endpoints
@@ -59,20 +58,3 @@ def test_a_fact_is_of_one_kind_here_and_there() -> None:
     here = {key for key, value in local_facts().items() if value.startswith(("[", "{"))}
     assert encoded == here
     assert all(isinstance(json.loads(local_facts()[key]), list | dict) for key in encoded)
-
-
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_every_fact_is_a_setting_of_a_service_that_reads_it(environment: str) -> None:
-    """A key is the name of a setting, by the tables of the READMEs of those services that have `aws-facts`."""
-    documented: set[str] = set()
-    for manifest in environment_objects(environment):
-        template: dict[str, Any] = manifest.get("template") or manifest.get("spec", {}).get("template") or {}
-        for container in template.get("spec", {}).get("containers", []):
-            sources = [each.get("configMapRef", {}).get("name") for each in container.get("envFrom", [])]
-            if "aws-facts" in sources:
-                service = container["image"].partition(":")[0].rpartition("/")[2]
-                documented |= set(
-                    re.findall(r"`([A-Z][A-Z0-9_]+)`", (REPOSITORY / f"services/{service}/README.md").read_text())
-                )
-    assert documented
-    assert written(environment) - documented == set()

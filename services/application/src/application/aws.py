@@ -51,6 +51,10 @@ def make_clients(region: str, *, attempts: int) -> Clients:
     from the connection, so a long body is not limited by them. Checksums beyond TLS are left out where S3 does not
     require them, so that a presigned URL can be used without computing one, and nor is the hash of a body signed: TLS
     protects it, and hashing is a third of what an upload costs.
+
+    S3 is addressed as ``<bucket>.s3.<region>.amazonaws.com``. Without ``addressing_style`` botocore presigns for
+    ``<bucket>.s3.amazonaws.com``: the page's content security policy does not allow that origin, and S3 redirects it
+    (307) while a bucket is new (https://github.com/boto/boto3/issues/421).
     """
 
     def config(**options: Any) -> Config:
@@ -64,10 +68,10 @@ def make_clients(region: str, *, attempts: int) -> Clients:
         )
 
     checksums = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
-    unsigned = {"payload_signing_enabled": False}
+    s3 = {"payload_signing_enabled": False, "addressing_style": "virtual"}
     session = boto3.Session()
     return Clients(
-        s3=session.client("s3", config=config(read_timeout=20, signature_version="s3v4", s3=unsigned, **checksums)),
+        s3=session.client("s3", config=config(read_timeout=20, signature_version="s3v4", s3=s3, **checksums)),
         # A long poll of up to 20 s is no timeout.
         sqs=session.client("sqs", config=config(read_timeout=30)),
         dynamodb=session.client("dynamodb", config=config(read_timeout=5)),

@@ -9,6 +9,7 @@ import pytest
 from jose import jwk
 from tests.helpers.rest import Answer, Rest, bearer
 from tests.helpers.services import accounts, services
+from tests.helpers.sockets import Raw, status_of
 from tests.helpers.stack import USERS, Stack
 from tests.helpers.tokens import Forge, pool_key
 from tests.helpers.wire import ERAS, Wire, message, result
@@ -179,6 +180,23 @@ async def test_a_service_token_opens_only_the_service_that_it_was_made_for(faces
                 assert should or answer.status == 401, f"{account.name} for {audience} at {service.name}: {answer}"
                 checked += 1
     print(f"\n{checked} combinations of ServiceAccount, audience and receiver")
+
+
+async def test_a_service_token_or_a_caller_in_a_trailer_counts_at_no_service(faces: Faces) -> None:
+    """RFC 9110, section 6.5.1: a trailer field is no header."""
+    account = next(account for account in accounts(faces.stack) if account.name == "agentgateway")
+    caller = Caller("someone", "dana", USERS["dana"] | {"hr-leads"}, "cognito").to_header()
+    for service in services(faces.stack):
+        token = await account.token(faces.session, service.name)
+        credentials = (f"Authorization: Bearer {token}", f"X-Caller: {caller}")
+        for sent_before, sent_after in ((0, 2), (1, 1)):
+            head = ["POST /api/preview HTTP/1.1" if service.name == "application" else "POST /mcp HTTP/1.1"]
+            head += ["Host: service", "Content-Type: application/json", "Transfer-Encoding: chunked"]
+            head += credentials[:sent_before]
+            async with Raw(int(service.url.rpartition(":")[2])) as raw:
+                body = ["2", "{}", "0", *credentials[2 - sent_after :], "", ""]
+                await raw.send("\r\n".join([*head, "", *body]).encode())
+                assert status_of(await raw.head(10)) == 401, f"{service.name}, {sent_after} trailers"
 
 
 async def test_a_service_that_is_known_cannot_pass_on_a_caller_that_is_not_well_formed(faces: Faces) -> None:

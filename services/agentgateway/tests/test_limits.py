@@ -1,6 +1,7 @@
 """Heads that are too large, clients that are too slow, callers that ask too often."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,10 +73,71 @@ async def test_a_head_just_below_the_limit_is_accepted_although_a_body_follows_a
         assert (await reader.readline()).startswith(b"HTTP/1.1 201 ")
 
 
-async def test_what_is_not_http_is_400(gateway: str) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not http\r\n\r\n",
+        b"CONNECT internal.example:443 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET http://[::1 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET http://x:99999999/ HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET http:/// HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+    ids=["TLS", "CONNECT", "bad IPv6 address", "bad port", "no host", "bytes in a path", "HTTP/2"],
+)
+async def test_a_request_that_is_not_http_gets_a_problem_and_leaves_no_traceback(
+    gateway: str, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async with connection(gateway) as (reader, writer):
-        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not http\r\n\r\n")
-        assert (await rest_of(reader)).startswith(b"HTTP/1.1 400 ")
+        writer.write(sent)
+        answer = await rest_of(reader)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"urn:fileproc:problem:malformed-request" in answer
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+TRAILERS = (b"authorization: %s", b"x-amzn-oidc-accesstoken: %s", b"x-caller: %s")
+
+
+@pytest.mark.parametrize("trailer", TRAILERS)
+@pytest.mark.parametrize("path", ["/api/preview", "/gateway/api/preview", "/mcp"])
+async def test_a_token_in_a_trailer_authenticates_nobody(world: World, gateway: str, path: str, trailer: bytes) -> None:
+    token = authorization(world)["authorization"]
+    value = token if trailer.startswith(b"authorization") else token.removeprefix("Bearer ")
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nsec-fetch-site: same-origin\r\n\r\n"
+    async with connection(gateway) as (reader, writer):
+        writer.write(head.encode() + b"2\r\n{}\r\n0\r\n" + trailer % value.encode() + b"\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_write_from_another_site_does_not_become_same_origin_by_a_trailer(world: World, gateway: str) -> None:
+    token = authorization(world)["authorization"].removeprefix("Bearer ")
+    head = (
+        "POST /gateway/api/preview HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n"
+        f"x-amzn-oidc-accesstoken: {token}\r\n\r\n"
+    )
+    async with connection(gateway) as (reader, writer):
+        writer.write(head.encode() + b"2\r\n{}\r\n0\r\nsec-fetch-site: same-origin\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize("flood", [b"x-trailer: ", b"1;extension="], ids=["trailers", "chunk extensions"])
+async def test_trailers_and_chunk_extensions_without_an_end_are_not_collected(
+    world: World, gateway: str, flood: bytes
+) -> None:
+    bearer = authorization(world)["authorization"]
+    head = f"POST /api/files HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ntransfer-encoding: chunked\r\n\r\n"
+    last_chunk = b"0\r\n" if flood.startswith(b"x") else b""
+    async with connection(gateway) as (reader, writer):
+        writer.write(head.encode() + b"2\r\n{}\r\n" + last_chunk + flood)
+        closed = asyncio.create_task(rest_of(reader))
+        sent = 0
+        while not closed.done() and sent < 64_000_000:
+            writer.write(b"y" * 65_536)
+            sent += 65_536
+            await asyncio.wait([closed], timeout=0.01)
+        assert closed.done()
 
 
 async def test_a_body_that_is_not_chunked_as_it_says_is_400_and_no_upload(world: World, gateway: str) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import orjson
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from agentgateway.rest import ABORT
+from common.http_protocol import HttpProtocol
 from common.problem import Problem
 
 LINGER_SECONDS = 2
@@ -26,6 +27,10 @@ SECURITY_HEADERS = [
     ("strict-transport-security", "max-age=31536000"),
 ]
 """On every response, whichever face gives it."""
+
+
+MALFORMED = Problem(400, "malformed-request", "The request is not valid", "This is not an HTTP/1.1 request (RFC 9112).")
+"""The answer to what the parser cannot read, an address that is none among it."""
 
 
 class HeadTooLarge(Exception):
@@ -50,11 +55,12 @@ def bounded_http(max_head_bytes: int, head_seconds: float) -> type[asyncio.Proto
     return Bounded
 
 
-class BoundedHttp(HttpToolsProtocol):
-    """Refuses a head that is too large by 431, and closes a connection on which nothing useful comes in time.
+class BoundedHttp(HttpProtocol):
+    """Refuse a head that is too large by 431, and close a connection on which nothing useful comes in time.
 
     That is a head that does not come to an end, and the rest of a body whose request was answered already (401, 413):
-    it is thrown away, because many clients read the answer only when they have sent everything.
+    it is thrown away, because many clients read the answer only when they have sent everything. A chunked body whose
+    trailers or chunk extensions are larger than a head may be ends the connection: the parser would collect them.
 
     A request whose head arrives at once costs one comparison: sizes are added up only where they could matter.
     """
@@ -70,6 +76,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._refused = False
         self._oversized = False
         self._received = 0
+        self._progressed = False
         self._timer: asyncio.TimerHandle | None = None
         self._start_timer()
 
@@ -83,16 +90,23 @@ class BoundedHttp(HttpToolsProtocol):
         if self._refused:
             return
         self._received += len(data)
+        self._progressed = False
         super().data_received(data)
         if self._in_head:
             if self._received > self.max_head_bytes:
-                self._refuse()
+                self._refuse_head()
             else:
+                self._start_timer()
+        elif self._in_body:
+            if self._progressed:
+                self._received = 0
+            elif self._received > self.max_head_bytes:
+                self.transport.abort()
+                return
+            if self.cycle.response_complete:
                 self._start_timer()
         else:
             self._received = 0
-            if self._in_body and self.cycle.response_complete:
-                self._start_timer()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -111,10 +125,16 @@ class BoundedHttp(HttpToolsProtocol):
             if size > self.max_head_bytes:
                 self._oversized = True
                 raise HeadTooLarge
+        super().on_headers_complete()
         self._in_head = False
         self._in_body = True
+        self._progressed = True
         self._stop_timer()
-        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, which does not count as part of a head."""
+        self._progressed = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A body is complete."""
@@ -131,12 +151,16 @@ class BoundedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or too large."""
         if self._oversized:
-            self._refuse()
-        else:
+            self._refuse_head()
+        elif not self._refused:
             self._refused = True
-            super().send_400_response(msg)
+            if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+                self.transport.abort()
+            else:
+                self._write(MALFORMED)
+                self.transport.close()
 
-    def _refuse(self) -> None:
+    def _refuse_head(self) -> None:
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
@@ -145,8 +169,13 @@ class BoundedHttp(HttpToolsProtocol):
             # In the middle of another response no other one can be sent.
             self.transport.abort()
             return
-        detail = f"The request line and the headers may have {self.max_head_bytes} bytes together."
-        body = orjson.dumps(Problem(431, "head-too-large", "The head of the request is too large", detail).document())
+        detail = f"The maximum size of the request line and the headers together is {self.max_head_bytes} bytes."
+        self._write(Problem(431, "head-too-large", "The head of the request is too large", detail))
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _write(self, problem: Problem) -> None:
+        body = orjson.dumps(problem.document())
         headers = [
             *self.server_state.default_headers,
             (b"content-type", b"application/problem+json"),
@@ -154,9 +183,7 @@ class BoundedHttp(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(STATUS_LINE[431] + head + b"\r\n" + body)
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + body)
 
     def _start_timer(self) -> None:
         if self._timer is None:

@@ -50,6 +50,9 @@ def run() -> None:
         port=settings.port,
         log_level="warning",
         loop="asyncio",
+        # httptools' protocol takes the trailers of a chunked request for headers, the load balancer's token among them
+        # (RFC 9110, section 6.5.1); h11's does not.
+        http="h11",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         # A request in work when the process is told to stop has half a minute to end.
         timeout_graceful_shutdown=30,

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from common.http_protocol import HttpProtocol
 from common.jwks import JwksCache
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenVerifier
@@ -123,6 +124,7 @@ def main() -> None:
             app(),
             host=settings.host,
             port=settings.port,
+            http=HttpProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,

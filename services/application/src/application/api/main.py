@@ -28,6 +28,7 @@ from application.settings import ApiSettings
 from application.table import Table
 from application.usage import Usage
 from common.department_source import follow_departments
+from common.http_protocol import HttpProtocol
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenSource, ServiceTokenVerifier
 from common.settings import load_settings
@@ -107,6 +108,7 @@ def main() -> None:
             create_app(settings),
             host=settings.host,
             port=settings.port,
+            http=HttpProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

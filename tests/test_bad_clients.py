@@ -10,10 +10,13 @@ import aiohttp
 import pytest
 from tests.helpers.files import make_file
 from tests.helpers.rest import Rest, bearer
+from tests.helpers.services import accounts, services
 from tests.helpers.sockets import Raw, status_of
-from tests.helpers.stack import Stack
+from tests.helpers.stack import USERS, Stack
 from tests.helpers.traces import NOTHING, traces
 from tests.helpers.wire import Wire, refused, request
+
+from common.caller import Caller
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +96,46 @@ async def test_a_client_that_sends_a_byte_a_second_is_cut_off(stack: Stack, rest
     # Others were served all the time, and nothing of it is left.
     await rest("alice").good("GET", "/api/departments")
     assert traces(stack).beyond(before) == NOTHING
+
+
+async def test_a_client_that_leaves_in_the_middle_is_no_error_of_ours(
+    stack: Stack, session: aiohttp.ClientSession, rest: Callable[[str], Rest]
+) -> None:
+    logs = ["gateway", "application", "mcp-finance"]
+    before = {name: stack.log(name).stat().st_size for name in logs}
+    _, mcp = request("modern", "tools/list", {})
+    mcp_lines = [f"{name}: {value}" for name, value in mcp.items()]
+    begun = [
+        head(stack, "POST", "/api/files?name=a.csv", "Content-Length: 100000"),
+        head(stack, "POST", "/api/files", "Content-Type: multipart/form-data; boundary=b", "Content-Length: 1000")
+        + b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.csv"\r\n\r\nvendor_id\r\n',
+        head(stack, "POST", "/api/preview", "Content-Type: application/json", "Content-Length: 1000"),
+        head(stack, "POST", "/mcp", *mcp_lines, "Content-Length: 1000"),
+        head(stack, "POST", "/mcp/finance", *mcp_lines, "Content-Length: 1000"),
+        head(stack, "POST", "/auth/iam", "Content-Type: application/json", "Content-Length: 1000"),
+    ]
+    for request_head in begun:
+        async with Raw(stack.addresses.port(2)) as raw:
+            await raw.send(request_head + b'{"a')
+    # The same at each service itself, with the rights of the gateway.
+    account = next(account for account in accounts(stack) if account.name == "agentgateway")
+    caller = Caller("someone", "alice", USERS["alice"], "cognito").to_header()
+    for service in services(stack):
+        token = await account.token(session, service.name)
+        paths = ("/api/files?name=a.csv", "/api/preview") if service.name == "application" else ("/mcp",)
+        for path in paths:
+            host = service.url.removeprefix("http://")
+            lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}", f"X-Caller: {caller}"]
+            lines += ["Content-Type: application/json", "Accept: application/json, text/event-stream"]
+            async with Raw(int(service.url.rpartition(":")[2])) as raw:
+                await raw.send("\r\n".join([*lines, "Content-Length: 1000", "", '{"a']).encode())
+        # What it answers now it answers after it has dealt with the client that left.
+        await service.ask(session, {**bearer(token), "X-Caller": caller})
+    await rest("alice").good("GET", "/api/departments")
+    for name in logs:
+        said = stack.log(name).read_bytes()[before[name] :].decode()
+        assert "Traceback" not in said, f"{name}: {said}"
+        assert not re.search(r'"level": ?"error"', said), f"{name}: {said}"
 
 
 async def test_a_client_that_reads_nothing_is_cut_off(stack: Stack, rest: Callable[[str], Rest]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from opentelemetry import trace
+from starlette.requests import ClientDisconnect
 
 from common.settings import ServiceSettings
 
@@ -46,6 +47,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_is_of_ours)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -53,3 +55,8 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    # Libraries log a client that leaves in the middle of a request as an error, with a traceback.
+    return record.exc_info is None or not isinstance(record.exc_info[1], ClientDisconnect)

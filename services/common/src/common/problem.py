@@ -7,7 +7,7 @@ import orjson
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.status import HTTP_404_NOT_FOUND
 
@@ -90,13 +90,17 @@ def install_problem_handlers(app: Starlette) -> None:
         headers = dict(error.headers or {})
         return problem_response(Problem(error.status_code, slug, error.detail, detail, headers))
 
+    async def on_client_gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=499)  # read by nobody; counted apart from errors of ours
+
     async def on_unforeseen(request: Request, error: Exception) -> Response:
         log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
-        detail = "This is our fault, not yours. Try again; if it stays, tell the platform team."
+        detail = "This is our fault, not yours. Try again; if this keeps happening, contact the platform team."
         # uvicorn closes the connection after this; who keeps it in a pool must know, or its next request is lost.
         headers = {"connection": "close"}
         return problem_response(Problem(500, "internal-error", "Something went wrong here", detail, headers))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ClientDisconnect, on_client_gone)
     app.add_exception_handler(Exception, on_unforeseen)

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from anyio import CancelScope
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from application import metrics
@@ -50,8 +50,6 @@ async def take_in(request: Request, caller: CallerDep, context: ContextDep) -> R
         file = await _received(request, body, caller.subject, context)
     except (Problem, InputError, StorageFull, TooLarge, TooSlow) as error:
         raise await _refusal(error, body, settings.max_file_bytes) from error
-    except ClientDisconnect:
-        return Response(status_code=499)
     log.info("file.taken_in", file=file.id, owner=file.owner, size=file.size, format=file.format.value)
     return JSONResponse(file_document(file), 201, {"location": f"/api/files/{file.id}"})
 

@@ -85,7 +85,21 @@ def test_a_download_can_be_continued_only_if_it_is_the_same(lead: Client, job: s
     same = lead.call("GET", path, headers={"range": "bytes=10-", "if-range": etag})
     other = lead.call("GET", path, headers={"range": "bytes=10-", "if-range": '"other"'})
     assert (same.status, same.body, other.status, other.body) == (206, whole[10:], 200, whole)
-    assert lead.call("GET", path, headers={"if-none-match": etag}).status == 304
+
+
+def test_a_download_follows_its_conditions(lead: Client, job: str) -> None:
+    """RFC 9110, sections 13.1.1 and 13.1.2: strong comparison for If-Match, weak for If-None-Match."""
+    path = f"/api/jobs/{job}/result"
+    etag = lead.call("HEAD", path).headers["etag"]
+    for method in ("GET", "HEAD"):
+        for header in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            assert lead.call(method, path, headers={"if-none-match": header}).status == 304, header
+        for header in ('"other"', etag.strip('"'), f'"x{etag[1:]}'):
+            assert lead.call(method, path, headers={"if-none-match": header}).status == 200, header
+        for header in (etag, f'"other",{etag}', "*"):
+            assert lead.call(method, path, headers={"if-match": header}).status == 200, header
+        for header in ('"other"', f"W/{etag}", etag.strip('"'), ""):
+            assert lead.call(method, path, headers={"if-match": header}).status == 412, header
 
 
 def test_a_report_is_for_people_and_for_machines(lead: Client, job: str) -> None:
@@ -97,6 +111,7 @@ def test_a_report_is_for_people_and_for_machines(lead: Client, job: str) -> None
     for answer in (
         lead.call("GET", f"{path}?format=text", headers={"accept": "text/html"}),
         lead.call("GET", path, headers={"accept": "text/plain"}),
+        lead.call("GET", path, headers={"accept": "application/json;q=0.1, text/html;q=0, text/plain;q=0.5"}),
     ):
         assert answer.headers["content-type"].startswith("text/plain")
         assert b"finance.vendors" in answer.body

@@ -15,7 +15,7 @@ _ROUTES = {
     "/api/jobs/{id}": ("GET", "DELETE"),
     "/api/jobs/{id}/events": ("GET",),
     "/api/jobs/{id}/retry": ("POST",),
-    "/api/jobs/{id}/result": ("GET",),
+    "/api/jobs/{id}/result": ("GET", "HEAD"),
     "/api/jobs/{id}/report": ("GET",),
     "/api/departments": ("GET",),
 }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from mcp import Client, MCPError
+from mcp_types._v2026_07_28 import JSONRPCErrorResponse
 from services.agentgateway.tests.mcp.departments import Department, answering
 from services.agentgateway.tests.mcp.harness import API_URL, PEOPLE, Gateway, Served, gateway, web
 
@@ -27,7 +28,8 @@ async def test_a_refused_token_is_told_as_such(front: Gateway, path: str) -> Non
     assert response.status_code == 401
     error = 'error="invalid_token", error_description="The access token is not valid."'
     assert response.headers["www-authenticate"] == f"Bearer {METADATA}, {error}"
-    assert response.json()["id"] is None
+    assert "id" not in response.json()
+    JSONRPCErrorResponse.model_validate(response.json())
 
 
 async def test_a_stream_is_not_to_be_had_even_with_a_token(front: Gateway) -> None:

@@ -92,7 +92,8 @@ async def test_a_version_that_is_not_served(front: Gateway, path: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"a":1}}', b'{"id":"\xed\xa0\x80"}'])
 async def test_a_body_that_is_not_json(front: Gateway, path: str, body: bytes) -> None:
     response = await front.post("dana", "tools/list", None, path, content=body)
-    assert (response.status_code, code(response), response.json()["id"]) == (400, -32700, None)
+    assert (response.status_code, code(response)) == (400, -32700)
+    assert "id" not in response.json()
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/finance"])
@@ -120,14 +121,30 @@ async def test_json_that_is_no_request(
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/finance"])
-@pytest.mark.parametrize("wrong", [{"id": None}, {"id": True}, {"id": 1.5}, {"id": 7, "method": None, "result": {}}])
+@pytest.mark.parametrize("era", ["2026-07-28", "2025-11-25"])
+@pytest.mark.parametrize("wrong", [None, True, 1.0, 1.5, [1], {"a": 1}])
+async def test_an_id_that_is_neither_a_string_nor_an_integer_is_refused(
+    front: Gateway, finance: Department, path: str, era: str, wrong: object
+) -> None:
+    document = {**request("tools/list"), "id": wrong}
+    if era == "2026-07-28":
+        response = await front.post("dana", "tools/list", None, path, content=orjson.dumps(document))
+    else:
+        response = await front.legacy_post("dana", {"jsonrpc": "2.0", "method": "tools/list", "id": wrong}, path)
+    assert (response.status_code, code(response)) == (400, -32600)
+    assert "id" not in response.json()
+    assert finance.asked == []
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/finance"])
+@pytest.mark.parametrize("wrong", [{"id": 7, "method": None, "result": {}}])
 async def test_requests_that_nobody_could_answer(
     front: Gateway, finance: Department, path: str, wrong: dict[str, object]
 ) -> None:
     body = orjson.dumps(request("tools/list") | wrong)
     response = await front.post("dana", "tools/list", None, path, content=body)
     assert (response.status_code, code(response)) == (400, -32600)
-    # In the handshake era the first three pass for notifications, and the last for a client's answer.
+    # In the handshake era it passes for a client's answer.
     later = await front.legacy_post("dana", {"jsonrpc": "2.0", "method": "tools/list", **wrong}, path)
     assert later.status_code in (202, 400)
     assert finance.asked == []
@@ -180,6 +197,8 @@ async def test_more_than_the_rate_limit_allows(front: Gateway, finance: Departme
     assert (response.status_code, response.headers["retry-after"], code(response)) == (429, "3", -32013)
     assert finance.asked == []
     assert front.audit == [("dana", None, "other", "rate_limited")]
+    # Many clients match an error to their request by its id, and show none that has no id.
+    assert response.json()["id"] == 7
     front.limit.wait = None
     assert (await front.post("dana", "tools/call", CALL)).status_code == 200
 

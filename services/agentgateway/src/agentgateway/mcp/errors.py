@@ -44,11 +44,15 @@ class RpcError(Exception):
         self.outcome = outcome
 
     def body(self, request_id: int | str | None) -> bytes:
-        """The JSON-RPC error response; its `id` is null where the request's is not known."""
+        """The JSON-RPC error response; it has no `id` where the request's is not known.
+
+        In MCP's schema (2025-11-25 and later) `id` is optional in `JSONRPCErrorResponse`, and may not be null.
+        """
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.data is not None:
             error["data"] = self.data
-        return orjson.dumps({"jsonrpc": "2.0", "id": request_id, "error": error})
+        known = {} if request_id is None else {"id": request_id}
+        return orjson.dumps({"jsonrpc": "2.0", **known, "error": error})
 
 
 class DepartmentFailure(RpcError):

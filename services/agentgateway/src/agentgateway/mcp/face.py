@@ -40,12 +40,16 @@ from agentgateway.mcp.routing import department_for
 from agentgateway.mcp.server import create_server
 from agentgateway.mcp.settings import McpSettings
 from agentgateway.rate_limit import BUSY_SECONDS
+from common.accept import media_ranges, quality
 from common.caller import Caller
 from common.departments import Department, Departments
 
 log = structlog.get_logger()
 
 PATH = "/mcp"
+SMALL_BYTES = 64 * 1024
+"""Up to this size, a request that is refused is read all the same, for its id."""
+
 METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
 """Where the metadata of the resource `/mcp` is (RFC 9728, section 3.1)."""
 
@@ -186,21 +190,35 @@ class McpFace:
         if self._pruned != reach.version:
             self._pruned = reach.version
             self._backends.keep_only(self._departments.current)
-        if (wait := self._limiter.check(reach.caller)) is not None:
-            raise _rate_limited(wait)
-        only = self._addressed(call, scope["path"])
+        only, refusal = self._admission(call, scope["path"])
         _check_post(scope["method"], headers)
+        if refusal is not None and not _is_small(headers):
+            raise refusal
         limit, seconds = self._settings.mcp_body_limit, self._settings.mcp_body_seconds
         with self._held.share() as grown:
             body = await read_body(client.receive, headers, limit, seconds, grown)
             document = parse(body)
             call.request_id = request_id_of(document)
+            if refusal is not None:
+                raise refusal
             message = as_request(document, body, headers, scope["headers"])
             if message is not None:
                 call.asks(message.method, message.params.get("name"))
                 if await self._relayed(call, message, only, headers, client):
                     return
             await self._answer(call, scope, body, client)
+
+    def _admission(self, call: Call, path: str) -> tuple[Department | None, RpcError | None]:
+        """The department that is addressed, and why the request is refused, if it is.
+
+        A refusal waits for the request's id, without which many clients cannot tell whose error it is.
+        """
+        if (wait := self._limiter.check(call.reach.caller)) is not None:
+            return None, _rate_limited(wait)
+        try:
+            return self._addressed(call, path), None
+        except RpcError as refusal:
+            return None, refusal
 
     def _addressed(self, call: Call, path: str) -> Department | None:
         """The department of `/mcp/{department}`, or None at `/mcp`.
@@ -250,6 +268,11 @@ class McpFace:
             call.outcome = "refused"
 
 
+def _is_small(headers: Mapping[str, str]) -> bool:
+    length = headers.get("content-length", "")
+    return length.isdigit() and int(length) <= SMALL_BYTES
+
+
 def _check_post(method: str, headers: Mapping[str, str]) -> None:
     if method != "POST":
         raise http_refusal(405, "Send each message by POST; there is no stream to GET.", {"allow": "POST"})
@@ -261,9 +284,8 @@ def _check_post(method: str, headers: Mapping[str, str]) -> None:
 
 @lru_cache(maxsize=256)
 def _accepts_both(accept: str) -> bool:
-    types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    json = not types.isdisjoint(("application/json", "application/*", "*/*"))
-    return json and not types.isdisjoint(("text/event-stream", "text/*", "*/*"))
+    ranges = media_ranges(accept)
+    return quality(ranges, "application/json") > 0 and quality(ranges, "text/event-stream") > 0
 
 
 def _rate_limited(wait: float) -> RpcError:

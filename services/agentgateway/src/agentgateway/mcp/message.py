@@ -17,7 +17,7 @@ from mcp.shared.inbound import (
     decode_header_value,
     find_duplicated_routing_header,
 )
-from mcp_types import HEADER_MISMATCH, PARSE_ERROR, PROTOCOL_VERSION_META_KEY
+from mcp_types import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR, PROTOCOL_VERSION_META_KEY
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Receive
 
@@ -118,11 +118,15 @@ def as_request(document: Any, body: bytes, headers: Mapping[str, str], raw: RawH
     """The JSON-RPC request in `document`, or None for what is not one (a notification, a batch, a malformed object).
 
     Raises:
-        RpcError: Body and headers disagree (-32020), or the version is not served (-32022).
+        RpcError: The `id` is neither a string nor an integer (-32600), body and headers disagree (-32020), or the
+            version is not served (-32022).
     """
     if not isinstance(document, dict):
         return None
     request_id, method = request_id_of(document), document.get("method")
+    if request_id is None and "id" in document:
+        # Without this it would pass for a notification: accepted (202), and never answered.
+        raise RpcError(400, INVALID_REQUEST, "The id of a request must be a string or an integer.")
     params = document.get("params", {})
     if request_id is None or not isinstance(method, str) or not isinstance(params, dict):
         return None

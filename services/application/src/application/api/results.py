@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from application import metrics
 from application.api import problems
 from application.api.authentication import CallerDep
+from application.api.conditions import is_known, require_match
 from application.api.context import Context, ContextDep
 from application.engine import Format, render_html, render_text
 from application.errors import ObjectGone
@@ -25,6 +26,7 @@ from application.names import content_disposition, result_name
 from application.objects import MEBIBYTE, result_object
 from application.records import Job, JobResult
 from application.source import ObjectSource
+from common.accept import media_ranges
 from common.caller import Caller
 from common.problem import Problem
 
@@ -70,7 +72,8 @@ async def download(job: str, request: Request, caller: CallerDep, context: Conte
         "etag": result.etag,
         "x-content-type-options": "nosniff",
     }
-    if result.etag in request.headers.get("if-none-match", ""):
+    require_match(request.headers.get("if-match"), result.etag)
+    if is_known(request.headers.get("if-none-match"), result.etag):
         return Response(status_code=304, headers=headers)
     start, end, status = 0, result.size, 200
     if request.headers.get("if-range", result.etag) == result.etag:
@@ -156,7 +159,8 @@ async def report(
 
 
 def _preferred(accept: str) -> str:
-    """The first of our types that is in the header; browsers and tools list theirs in the order they like them."""
+    """The type of ours that the client wants most; of equals, the one that it lists first, and JSON in any case."""
+    ranges = media_ranges(accept)
     names = {"text/html": "html", "text/plain": "text", "application/json": "json"}
-    listed = (part.partition(";")[0].strip().lower() for part in accept.split(","))
-    return next((names[name] for name in listed if name in names), "json")
+    listed = sorted((media_type for media_type in ranges if media_type in names), key=lambda each: -ranges[each])
+    return next((names[media_type] for media_type in listed if ranges[media_type] > 0), "json")

@@ -104,6 +104,8 @@ def test_parts_that_were_not_uploaded_are_refused(stack: Stack, alice: Client) -
     ("document", "slug"),
     [
         ({"name": "a.csv", "size": 0}, "invalid-request"),
+        ({"name": "a.csv", "size": True}, "invalid-request"),
+        ({"name": "a.csv", "size": "5"}, "invalid-request"),
         ({"name": "a.csv", "size": 33 << 20}, "too-large"),
         ({"name": "../a.csv", "size": 1}, "invalid-name"),
         ({"name": "a.csv"}, "invalid-request"),

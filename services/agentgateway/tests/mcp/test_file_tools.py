@@ -138,6 +138,7 @@ async def test_another_callers_job_is_as_one_that_does_not_exist(front: Gateway)
             {"name": "a.csv", "text": "x" * LARGE},
             f"the content has {LARGE} bytes, and 1000000 can",
         ),
+        ("create_upload", {"name": "a.csv", "size": True}, "field 'size': Input should be a valid integer"),
         ("preview", {"file": "x", "rows": 0}, "field 'rows': Input should be greater than or equal to 1"),
         ("preview", {"file": "x", "row": 1}, "field 'row': Extra inputs are not permitted"),
         ("job_status", {"job": "../files/x"}, "field 'job': String should match pattern"),

@@ -27,13 +27,13 @@ class CreateUpload(Arguments):
     """Of `files_create_upload`."""
 
     name: FileName = Field(description="Name of the file; its extension tells the format.")
-    size: int = Field(ge=1, description="Size in bytes.")
+    size: int = Field(strict=True, ge=1, description="Size in bytes.")
 
 
 class Part(Arguments):
     """One part of an upload."""
 
-    number: int = Field(ge=1, le=10_000)
+    number: int = Field(strict=True, ge=1, le=10_000)
     etag: str = Field(min_length=1, max_length=128, description="The ETag header of the part's PUT response.")
 
 
@@ -104,7 +104,7 @@ class _Enrichment(Source):
 class Preview(_Enrichment):
     """Of `files_preview`."""
 
-    rows: int = Field(default=10, ge=1, le=100, description="How many rows to show.")
+    rows: int = Field(default=10, strict=True, ge=1, le=100, description="How many rows to show.")
 
 
 class SubmitJob(_Enrichment):
@@ -131,5 +131,5 @@ class JobStatus(OneJob):
 class ListJobs(Arguments):
     """Of `files_list_jobs`."""
 
-    limit: int = Field(default=50, ge=1, le=200, description="At most so many jobs.")
+    limit: int = Field(default=50, strict=True, ge=1, le=200, description="At most so many jobs.")
     cursor: str | None = Field(default=None, max_length=2048, description="`next` of the page before.")

@@ -35,7 +35,7 @@ _PLACE = re.compile(r"JOB#[0-9TZ:.-]{20,40}#[0-9a-f]{32}")
 class PreviewWish(Wish):
     """As for a job, and how many rows to show."""
 
-    rows: int = Field(default=10, ge=1, le=100)
+    rows: int = Field(default=10, strict=True, ge=1, le=100)
 
 
 @router.post("/preview")

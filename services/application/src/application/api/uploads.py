@@ -39,7 +39,7 @@ class NewUpload(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    size: int = Field(ge=1, description="Bytes in all.")
+    size: int = Field(strict=True, ge=1, description="Bytes in all.")
 
 
 class Part(BaseModel):
@@ -47,7 +47,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1, le=10_000)
+    number: int = Field(strict=True, ge=1, le=10_000)
     etag: str = Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")
 
 

@@ -51,7 +51,7 @@ class Search(Arguments):
     """Arguments of a search."""
 
     query: str = Field(min_length=1, max_length=200, description="What to look for; spelling may differ.")
-    limit: int = Field(default=10, ge=1, le=MAX_HITS, description="Most rows to return.")
+    limit: int = Field(default=10, strict=True, ge=1, le=MAX_HITS, description="Most rows to return.")
 
 
 class Describe(Arguments):

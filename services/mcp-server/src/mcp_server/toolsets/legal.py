@@ -31,16 +31,16 @@ CLAUSES = "clauses"
 class Expiring(Arguments):
     """Arguments of a search for contracts that expire."""
 
-    within_days: int = Field(default=90, ge=0, le=3660, description="How far ahead to look.")
+    within_days: int = Field(default=90, strict=True, ge=0, le=3660, description="How far ahead to look.")
     as_of: date | None = Field(default=None, description="The day to count from; today when left out.")
-    limit: int = Field(default=50, ge=1, le=1000, description="Most contracts to return.")
+    limit: int = Field(default=50, strict=True, ge=1, le=1000, description="Most contracts to return.")
 
 
 class Clauses(Arguments):
     """Arguments of a search in clauses."""
 
     query: str = Field(min_length=2, max_length=200, description="Words of the clause.")
-    limit: int = Field(default=10, ge=1, le=MAX_HITS, description="Most contracts to return.")
+    limit: int = Field(default=10, strict=True, ge=1, le=MAX_HITS, description="Most contracts to return.")
 
 
 ENDING = record(

@@ -45,7 +45,7 @@ class Aws:
     url: str
     process: "subprocess.Popen[bytes]"
 
-    def client(self, service: str, **credentials: str) -> Any:
+    def client(self, service: str, **credentials: Any) -> Any:
         given = {"aws_access_key_id": "local", "aws_secret_access_key": "local"} | credentials
         return boto3.client(service, endpoint_url=self.url, region_name=names.REGION, **given)  # type: ignore[call-overload]
 
@@ -92,9 +92,13 @@ class Edge:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def gateway() -> AsyncIterator[StubGateway]:
     stub = StubGateway()
-    async with TestServer(stub.app()) as server:
+    server = TestServer(stub.app())
+    await server.start_server(auto_decompress=False)
+    try:
         stub.url = str(server.make_url("")).rstrip("/")
         yield stub
+    finally:
+        await server.close()
 
 
 @pytest.fixture(scope="session")

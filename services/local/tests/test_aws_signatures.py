@@ -6,13 +6,15 @@ from urllib.error import HTTPError
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
-from botocore.auth import SigV4QueryAuth
+import urllib3
+from botocore.auth import S3SigV4QueryAuth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from services.local.tests.conftest import Aws
 
-from local.names import ACCOUNT, ON_PREMISES_USER, REGION, role_arn
+from local.names import ACCOUNT, FILES_BUCKET, ON_PREMISES_USER, REGION, role_arn
 
 ROLE = "on-premises-finance"
 PATH = "/?Action=GetCallerIdentity&Version=2011-06-15"
@@ -123,3 +125,50 @@ def test_an_unknown_access_key_is_refused(aws: Aws) -> None:
 
 def test_nobody_is_identified_without_a_signature(aws: Aws) -> None:
     assert get(aws.url + PATH)[0] == 403
+
+
+def upload_url(aws: Aws, seconds: int = 60, size: int = 5) -> str:
+    parameters = {"Bucket": FILES_BUCKET, "Key": "uploads/a b", "ContentLength": size}
+    s3 = aws.client("s3", config=Config(signature_version="s3v4"))
+    return str(s3.generate_presigned_url("put_object", Params=parameters, ExpiresIn=seconds))
+
+
+def put(url: str, body: bytes, content_type: str = "binary/octet-stream") -> tuple[int, str]:
+    answer = urllib3.request("PUT", url, body=body, headers={"content-type": content_type}, timeout=5, retries=False)
+    return answer.status, answer.data.decode()
+
+
+@pytest.mark.parametrize(
+    "content_type", ["binary/octet-stream", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
+)
+def test_a_presigned_upload_takes_any_body_as_it_is(aws: Aws, content_type: str) -> None:
+    assert put(upload_url(aws), b"a=b&c", content_type)[0] == 200
+    assert aws.client("s3").get_object(Bucket=FILES_BUCKET, Key="uploads/a b")["Body"].read() == b"a=b&c"
+
+
+S3_FORGERIES: dict[str, Callable[[str], str]] = {
+    "another signature": lambda url: changed(url, **{"X-Amz-Signature": "0" * 64}),
+    "another object": lambda url: url.replace("uploads/a", "uploads/b"),
+    "a longer life": lambda url: changed(url, **{"X-Amz-Expires": "604800"}),
+    "one more parameter": lambda url: f"{url}&partNumber=1",
+    "the key of another": lambda url: url.replace("local%2F", "other%2F"),
+    "another service": lambda url: url.replace("%2Fs3%2F", "%2Fs3%2Fs3%2F"),
+}
+
+
+@pytest.mark.parametrize("forged", S3_FORGERIES.values(), ids=S3_FORGERIES.keys())
+def test_a_presigned_upload_is_for_what_was_signed_alone(aws: Aws, forged: Callable[[str], str]) -> None:
+    assert put(forged(upload_url(aws)), b"hello")[0] == 403
+    assert put(upload_url(aws), b"six!!!")[0] == 403
+
+
+def test_a_presigned_upload_ends_when_it_expires(aws: Aws) -> None:
+    request = AWSRequest("PUT", f"{aws.url}/{FILES_BUCKET}/uploads/a")
+    signer: Any = S3SigV4QueryAuth(Credentials("local", "local"), "s3", REGION, expires=60)
+    request.context["timestamp"] = (datetime.now(UTC) - timedelta(seconds=61)).strftime("%Y%m%dT%H%M%SZ")
+    signer._modify_request_before_signing(request)
+    signer._inject_signature_to_request(
+        request, signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    )
+    status, body = put(str(request.url), b"hello")
+    assert (status, "<Code>AccessDenied</Code>" in body, "Request has expired" in body) == (403, True, True)

@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import hashlib
 import socket
 
@@ -30,6 +31,13 @@ async def test_a_request_goes_through_as_it_is(browser: httpx2.AsyncClient, edge
     assert found["x-forwarded-proto"] == ["http"]
     assert found["x-amzn-trace-id"][0].startswith("Root=1-")
     assert found["content-length"] == ["4"]
+
+
+async def test_a_compressed_body_stays_compressed(browser: httpx2.AsyncClient, edge: Edge) -> None:
+    content = gzip.compress(b"x" * MIB)
+    headers = {"content-encoding": "gzip", "content-length": str(len(content))}
+    said = (await browser.put(f"{edge.api}/digest", content=content, headers=headers)).json()
+    assert said == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "framing": str(len(content))}
 
 
 async def test_an_answer_goes_through_as_it_is(browser: httpx2.AsyncClient, edge: Edge) -> None:

@@ -18,7 +18,7 @@ from common.settings import load_settings
 from local.aws.objects import ObjectStreams, install
 from local.aws.pod_identity import PodIdentityAssociations
 from local.aws.seed import seed
-from local.aws.signatures import VerifiedSts
+from local.aws.signatures import VerifiedPresignedS3, VerifiedSts
 from local.settings import AwsSettings
 
 LARGE = 1 << 20
@@ -93,7 +93,7 @@ def create_app() -> Any:
     install()
     cast("Any", cognito_models).generate_id = readable_id
     moto = DomainDispatcherApplication(create_backend_app)
-    return Readiness(AtomicDynamoDb(VerifiedSts(PodIdentityAssociations(ObjectStreams(moto)))))
+    return Readiness(AtomicDynamoDb(VerifiedSts(VerifiedPresignedS3(PodIdentityAssociations(ObjectStreams(moto))))))
 
 
 @contextmanager

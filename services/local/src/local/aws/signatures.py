@@ -1,4 +1,4 @@
-"""What moto leaves out of STS: it answers whoever asks. Here a request's signature is verified first (SigV4).
+"""Verify signatures (SigV4), which moto does not: those of calls to STS, and of presigned addresses in S3.
 
 The signature is computed anew by botocore, from the secret that moto's IAM or STS made, and compared in constant time.
 Rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 from xml.sax.saxutils import escape
 
-from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.iam.models import iam_backends
@@ -23,17 +23,20 @@ from werkzeug.wrappers import Response
 
 from local.names import ACCOUNT
 
+SIGNATURE = "SignatureDoesNotMatch"
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = timedelta(minutes=15)
 MAX_EXPIRES = 7 * 24 * 3600
 UNSIGNED_ACTIONS = {"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"}
 IDENTITY = {"GetCallerIdentity"}
+SERVICES_KEY = Credentials("local", "local")
+"""What the services sign by on this machine."""
 
 Query = Sequence[tuple[str, str]]
 
 
 class Refused(Exception):
-    """STS would not answer this request; `code` is the error's name there."""
+    """AWS would not answer this request; `code` is the error's name there."""
 
     def __init__(self, code: str, message: str) -> None:
         """What the caller is told."""
@@ -111,48 +114,56 @@ def credentials_of(access_key: str) -> Credentials:
     return Credentials(access_key, key.secret_access_key)
 
 
-def verify(method: str, url: str, query: Query, headers: Mapping[str, str], body: bytes) -> Signature:
-    """Check that whoever holds the access key's secret signed this very request, and lately.
+def verify(
+    method: str, url: str, query: Query, headers: Mapping[str, str], body: bytes | None, *, service: str = "sts"
+) -> Signature:
+    """Check that the holder of the access key's secret signed this very request for `service`, and lately.
 
     Args:
         method: The HTTP method.
         url: Scheme, host and path, without the query.
         query: Names and values of the URL's query, decoded, in order.
         headers: Names in lower case.
-        body: All of it.
+        body: All of it; None where the signature does not cover it.
 
     Raises:
         Refused: Not signed, not by a known key, not this request, or not now.
     """
     found = read_signature(dict(query), headers)
-    credentials = credentials_of(found.access_key)
+    # On AWS the services have roles; here their key is nobody's, and STS does not know it.
+    is_services = service == "s3" and found.access_key == SERVICES_KEY.access_key
+    credentials = SERVICES_KEY if is_services else credentials_of(found.access_key)
     if found.token != credentials.token:
         raise Refused("InvalidClientTokenId", "The security token included in the request is invalid.")
-    _check_time(found)
+    _check_time(found, service)
     if "host" not in found.signed_headers or any(name not in headers for name in found.signed_headers):
-        raise Refused("SignatureDoesNotMatch", "host and every signed header have to be in the request")
-    digest = hashlib.sha256(body).hexdigest()
-    if headers.get("x-amz-content-sha256", digest) != digest:
-        raise Refused("SignatureDoesNotMatch", "X-Amz-Content-Sha256 is not that of the body")
+        raise Refused(SIGNATURE, "host and every signed header have to be in the request")
+    if body is not None:
+        digest = hashlib.sha256(body).hexdigest()
+        if headers.get("x-amz-content-sha256", digest) != digest:
+            raise Refused(SIGNATURE, "X-Amz-Content-Sha256 is not that of the body")
     if not hmac.compare_digest(_expected(method, url, query, headers, body, found, credentials), found.signature):
-        raise Refused("SignatureDoesNotMatch", "The request signature we calculated does not match the signature")
+        raise Refused(SIGNATURE, "The request signature we calculated does not match the signature")
     return found
 
 
-def _check_time(found: Signature) -> None:
+def _check_time(found: Signature, service: str) -> None:
     try:
         signed_at = datetime.strptime(found.date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise Refused("IncompleteSignature", "X-Amz-Date is not like 20261124T093000Z") from error
-    if found.credential.split("/")[1:] != [found.date[:8], *found.credential.split("/")[2:3], "sts", "aws4_request"]:
-        raise Refused("SignatureDoesNotMatch", "the credential's scope has to be <date>/<region>/sts/aws4_request")
+    if found.credential.split("/")[1:] != [found.date[:8], *found.credential.split("/")[2:3], service, "aws4_request"]:
+        scope = f"<date>/<region>/{service}/aws4_request"
+        raise Refused(SIGNATURE, f"the credential's scope has to be {scope}")
     age = datetime.now(UTC) - signed_at
     if age < -MAX_SKEW:
-        raise Refused("SignatureDoesNotMatch", "Signature not yet current")
+        raise Refused(SIGNATURE, "Signature not yet current")
     if found.expires is not None and not 1 <= found.expires <= MAX_EXPIRES:
         raise Refused("AuthorizationQueryParametersError", "X-Amz-Expires has to be between 1 and 604800")
     if age > (MAX_SKEW if found.expires is None else timedelta(seconds=found.expires)):
-        raise Refused("SignatureDoesNotMatch", "Signature expired")
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        code, message = ("AccessDenied", "Request has expired") if service == "s3" else (SIGNATURE, "Signature expired")
+        raise Refused(code, message)
 
 
 def _expected(
@@ -160,7 +171,7 @@ def _expected(
     url: str,
     query: Query,
     headers: Mapping[str, str],
-    body: bytes,
+    body: bytes | None,
     found: Signature,
     credentials: Credentials,
 ) -> str:
@@ -169,9 +180,49 @@ def _expected(
     signed = {name: headers[name] for name in found.signed_headers}
     request = AWSRequest(method, f"{url}?{'&'.join(pairs)}", signed, body)
     request.context["timestamp"] = found.date
-    signer: Any = (SigV4Auth if found.expires is None else SigV4QueryAuth)(credentials, service, region)
+    presigned = S3SigV4QueryAuth if service == "s3" else SigV4QueryAuth
+    signer: Any = (SigV4Auth if found.expires is None else presigned)(credentials, service, region)
     canonical = signer.canonical_request(request)
     return str(signer.signature(signer.string_to_sign(request, canonical), request))
+
+
+def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of a WSGI request, names in lower case."""
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    return headers
+
+
+def url_of(environ: Mapping[str, Any]) -> str:
+    """Scheme, host and path of a WSGI request."""
+    return f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}{quote(environ['PATH_INFO'])}"
+
+
+class VerifiedPresignedS3:
+    """In front of moto's application: S3 answers a presigned address only as it was signed, and before it expires.
+
+    A body is taken as it is: moto would read one whose type is that of a form as parameters.
+    """
+
+    def __init__(self, app: Any) -> None:
+        """`app` answers all else, and S3 once the signature holds."""
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """A WSGI application."""
+        query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        scope = dict(query).get("X-Amz-Credential", "")
+        if "/s3/" not in scope:
+            return self._app(environ, start_response)
+        try:
+            verify(environ["REQUEST_METHOD"], url_of(environ), query, headers_of(environ), None, service="s3")
+        except Refused as refusal:
+            document = f"<Error><Code>{refusal.code}</Code><Message>{escape(str(refusal))}</Message></Error>"
+            return Response(document, 403, content_type="application/xml")(environ, start_response)
+        environ["CONTENT_TYPE"] = "binary/octet-stream"
+        return self._app(environ, start_response)
 
 
 class VerifiedSts:
@@ -192,12 +243,8 @@ class VerifiedSts:
         ]
         if not actions - UNSIGNED_ACTIONS or not (any("/sts/" in scope for scope in scopes) or actions & IDENTITY):
             return self._app(environ, start_response)
-        headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
-        if environ.get("CONTENT_TYPE"):
-            headers["content-type"] = environ["CONTENT_TYPE"]
-        url = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}{quote(environ['PATH_INFO'])}"
         try:
-            found = verify(environ["REQUEST_METHOD"], url, query, headers, body)
+            found = verify(environ["REQUEST_METHOD"], url_of(environ), query, headers_of(environ), body)
         except Refused as refusal:
             return _error(refusal)(environ, start_response)
         # moto finds service and caller in this header alone, never in the query.

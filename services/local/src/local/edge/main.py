@@ -105,7 +105,10 @@ async def serve(settings: EdgeSettings) -> None:
 
 async def _listen(app: web.Application, port: int) -> web.AppRunner:
     limits: dict[str, Any] = {"max_line_size": MAX_LINE, "max_field_size": MAX_LINE, "read_bufsize": PIECE}
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=2, **limits)
+    # A load balancer passes a body on as it came, compressed or not.
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=2, auto_decompress=False, **limits
+    )
     await runner.setup()
     await web.TCPSite(runner, HOST, port).start()
     return runner

@@ -106,8 +106,9 @@ class Files:
 
         async def stream() -> AsyncIterator[bytes]:
             yield b": alive\n\n"
-            for rows in (1, 2, 4):
-                job["progress"] = {"rows": rows, "total_rows": 4, "bytes": rows * 10, "total_bytes": 40}
+            # The number of rows is not known at first, and the third event is of a second attempt.
+            for rows, total in ((1, None), (2, None), (0, None), (2, 4), (4, 4)):
+                job["progress"] = {"rows": rows, "total_rows": total, "bytes": rows * 10, "total_bytes": 40}
                 yield b"event: progress\ndata: " + orjson.dumps(job) + b"\n\n"
             if job["asked"].get("columns"):
                 await asyncio.sleep(60)

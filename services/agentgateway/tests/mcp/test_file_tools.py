@@ -59,7 +59,7 @@ async def test_a_small_file_goes_in_and_comes_out_enriched(front: Gateway, files
             "files_job_status", {"job": job["id"], "wait_seconds": 20}, progress_callback=note
         )
         assert (waited.structured_content or {})["status"] == "succeeded"
-        assert seen == [(1, 4), (2, 4), (4, 4), (4, 4)]
+        assert seen == [(10, 40), (20, 40), (40, 40)]
         enriched = await result(client, "files_job_result", job=job["id"])
         assert enriched == {"job": job["id"], "name": "a ü.csv", "size": 9, "text": "enriched\n"}
         assert await result(client, "files_job_report", job=job["id"]) == {"job": job["id"], "rows": 4}

@@ -140,21 +140,26 @@ class FileCall:
     async def _end_of(self, job: str) -> None:
         """Follow the job's events until it ends."""
         async with self.service.open(self.reach, "GET", f"/api/jobs/{job}/events") as response:
-            splitter = EventSplitter()
+            splitter, told = EventSplitter(), -1
             async for chunk in response.content.iter_any():
                 for event in splitter.feed(chunk):
-                    if await self._ended(event):
+                    if not (data := data_of(event)):
+                        continue
+                    job = as_object(data)
+                    told = await self._tell(job, told)
+                    if job.get("status") in ENDED:
                         return
                 if splitter.held > LARGEST_EVENT_BYTES:
                     raise ApplicationError(FAULTY)
 
-    async def _ended(self, event: bytes) -> bool:
-        data = data_of(event)
-        if not data:
-            return False
-        job = as_object(data)
+    async def _tell(self, job: dict[str, Any], told: int) -> int:
+        """Report how far the job is, if that is more than was `told` before; what is told now.
+
+        The value must increase with each notification (MCP, Progress). So it is in bytes, whose total is known from
+        the beginning, and a job that is tried again is silent until it is further than it was.
+        """
         done = job.get("progress")
-        if isinstance(done, dict):
-            unit = "rows" if done.get("total_rows") else "bytes"
-            await self.progress(done.get(unit) or 0, done.get(f"total_{unit}"), f"{done.get('rows', 0)} rows done")
-        return job.get("status") in ENDED
+        if not isinstance(done, dict) or done.get("bytes", 0) <= told:
+            return told
+        await self.progress(done["bytes"], done.get("total_bytes"), f"{done.get('rows', 0)} rows done")
+        return int(done["bytes"])

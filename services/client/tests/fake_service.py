@@ -142,8 +142,19 @@ class FakeService:
         return self.keep(self.names[upload_id], b"".join(parts[n] for n in sorted(parts)))
 
     async def delete_upload(self, request: Request) -> Response:
-        self.parts.pop(request.path_params["id"], None)
+        if self.parts.pop(request.path_params["id"], None) is None:
+            return problem(404, "not-found", "There is no such upload.")
         return Response(status_code=204)
+
+    async def list_files(self, _: Request) -> Response:
+        return JSONResponse({"files": [self.file(file_id) for file_id in reversed(self.files)], "next": None})
+
+    async def list_uploads(self, _: Request) -> Response:
+        uploads = [
+            {"id": upload, "name": self.names[upload], "size": 7, "created_at": NOW, "expires_at": LATER}
+            for upload in reversed(self.parts)
+        ]
+        return JSONResponse({"uploads": uploads, "next": None})
 
     # -- jobs
 
@@ -277,6 +288,8 @@ class App:
         self.service = FakeService()
         routes: list[tuple[str, str, str]] = [
             ("POST", "/api/files", "post_file"),
+            ("GET", "/api/files", "list_files"),
+            ("GET", "/api/uploads", "list_uploads"),
             ("GET DELETE", "/api/files/{id}", "one_file"),
             ("POST", "/api/uploads", "post_upload"),
             ("PUT", "/storage/{id}/{number:int}", "put_part"),

@@ -230,6 +230,25 @@ def test_jobs_lists_as_many_as_asked_for(command: Command, invoices: Path, servi
     assert page["next"] is None
 
 
+def test_files_lists_files_and_unfinished_uploads_and_delete_removes_both(
+    command: Command, invoices: Path, service: FakeService, out: Path
+) -> None:
+    assert command("files").stdout == "You have no files.\n"
+    assert command("enrich", invoices, "-o", out).exit_code == 0
+    service.parts["upload-9"], service.names["upload-9"] = {}, "large.csv"
+    shown = command("files").stdout
+    for word in ("file-1", invoices.name, "stored", "upload-9", "large.csv", "uploading"):
+        assert word in shown
+    listed = json.loads(command("files", "--json").stdout)
+    assert [each["id"] for each in listed["files"]] == ["file-1"]
+    assert [each["id"] for each in listed["uploads"]] == ["upload-9"]
+    assert json.loads(command("delete", "file-1", "upload-9", "--json").stdout) == {"deleted": ["file-1", "upload-9"]}
+    assert (service.files, service.parts) == ({}, {})
+    again = command("delete", "file-1")
+    assert again.exit_code == 4
+    assert "There is no such file" in again.stderr
+
+
 def test_job_shows_what_became_of_it(command: Command, service: FakeService, invoices: Path, out: Path) -> None:
     error = {"type": "urn:fileproc:problem:x", "title": "x", "detail": "Finance does not answer."}
     service.outcome = {"status": "failed", "retryable": True, "error": error}

@@ -14,7 +14,7 @@ import httpx2
 
 from fileproc import download, events, upload
 from fileproc.errors import FileprocError, JobFailed, sentence
-from fileproc.models import Department, Departments, File, Job, JobPage, Preview, Report
+from fileproc.models import Department, Departments, File, FilePage, Job, JobPage, Preview, Report, UploadPage
 from fileproc.transport import BearerAuth, Retry, TokenSource, Transport, parse
 
 
@@ -94,6 +94,18 @@ class Client:
         """A file that was uploaded."""
         return parse(self._api.request("GET", _path("files", file_id)), File)
 
+    def files(self, *, limit: int = 50, cursor: str | None = None) -> FilePage:
+        """One page of the caller's files, newest first."""
+        return parse(self._api.request("GET", "/api/files", params=_page(limit, cursor)), FilePage)
+
+    def uploads(self, *, limit: int = 50, cursor: str | None = None) -> UploadPage:
+        """One page of the caller's uploads that are neither complete nor aborted, newest first."""
+        return parse(self._api.request("GET", "/api/uploads", params=_page(limit, cursor)), UploadPage)
+
+    def abort_upload(self, upload_id: str) -> None:
+        """Throw an upload away that is not complete."""
+        self._api.request("DELETE", _path("uploads", upload_id))
+
     def delete_file(self, file_id: str) -> None:
         """Remove a file and the results made from it."""
         self._api.request("DELETE", _path("files", file_id))
@@ -136,8 +148,7 @@ class Client:
 
     def jobs(self, *, limit: int = 50, cursor: str | None = None) -> JobPage:
         """One page of the caller's jobs, newest first."""
-        query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-        return parse(self._api.request("GET", "/api/jobs", params=query), JobPage)
+        return parse(self._api.request("GET", "/api/jobs", params=_page(limit, cursor)), JobPage)
 
     def job(self, job_id: str) -> Job:
         """A job as it is now."""
@@ -192,6 +203,10 @@ class Client:
 
     def _report(self, job_id: str, form: str) -> httpx2.Response:
         return self._api.request("GET", _path("jobs", job_id, "report"), params={"format": form})
+
+
+def _page(limit: int, cursor: str | None) -> dict[str, str]:
+    return {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
 
 
 def _path(*parts: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fileproc.commands import access, enrich, jobs, reports
+from fileproc.commands import access, enrich, files, jobs, reports
 from fileproc.errors import FileprocError
 from fileproc.interface import Interface
 
@@ -83,6 +83,8 @@ for command in (
     enrich.result,
     jobs.cancel,
     enrich.retry,
+    files.files,
+    files.delete,
 ):
     app.command()(command)
 

@@ -31,6 +31,30 @@ class File(Model):
     expires_at: datetime
 
 
+class FilePage(Model):
+    """Some of the caller's files, newest first; `next` is the cursor of the following page."""
+
+    files: tuple[File, ...]
+    next: str | None = None
+
+
+class UnfinishedUpload(Model):
+    """An upload that is neither complete nor aborted; `size` is what was announced, in bytes."""
+
+    id: str
+    name: str
+    size: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class UploadPage(Model):
+    """Some of the caller's unfinished uploads, newest first; `next` is the cursor of the following page."""
+
+    uploads: tuple[UnfinishedUpload, ...]
+    next: str | None = None
+
+
 class Part(Model):
     """A part of a large upload, and the presigned address it goes to."""
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from fileproc.errors import sentence
 from fileproc.interface import clean
-from fileproc.models import Cell, Department, Job, JobPage, Preview
+from fileproc.models import Cell, Department, FilePage, Job, JobPage, Preview, UploadPage
 from fileproc.progress import figures
 
 _CELL_WIDTH = 28
@@ -42,6 +42,21 @@ def show_departments(out: Console, departments: Sequence[Department]) -> None:
             )
         if department.datasets:
             out.print(table)
+
+
+def show_files(out: Console, stored: FilePage, uploads: UploadPage) -> None:
+    """A line for each file, and for each upload that is not complete."""
+    if not stored.files and not uploads.uploads:
+        out.print("You have no files.")
+        return
+    table = _table("id", "name", "size", "state", "created", "expires")
+    for state, listed in (("uploading", uploads.uploads), ("stored", stored.files)):
+        for each in listed:
+            times = _local(each.created_at), _local(each.expires_at)
+            table.add_row(Text(each.id, no_wrap=True), clean(each.name), decimal(each.size), state, *times)
+    out.print(table)
+    if stored.next or uploads.next:
+        out.print("There are more: fileproc files --limit 100", style="dim")
 
 
 def show_jobs(out: Console, page: JobPage) -> None:

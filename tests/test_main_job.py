@@ -137,6 +137,34 @@ async def test_a_large_file_goes_by_a_presigned_upload_and_comes_back_by_its_add
         assert report["rows"] == 40 * 3000
 
 
+async def test_files_and_uploads_are_listed_deleted_and_aborted_over_mcp_as_over_rest(
+    stack: Stack, rest: Callable[[str], Rest]
+) -> None:
+    carol, alice = rest("carol"), rest("alice")
+    async with (
+        httpx2.AsyncClient(headers=bearer(stack.tokens["carol"]), timeout=60) as http,
+        Client(streamable_http_client(f"{stack.api}/mcp", http_client=http)) as client,
+    ):
+        upload = await call(client, "files_create_upload", name="a.csv", size=20 << 30)
+        listed = await call(client, "files_list_uploads")
+        assert [(each["id"], each["size"]) for each in listed["uploads"]] == [(upload["id"], 20 << 30)]
+        assert listed == (await carol.good("GET", "/api/uploads")).json
+        assert (await alice.call("DELETE", f"/api/uploads/{upload['id']}")).status == 404
+        assert await call(client, "files_abort_upload", upload=upload["id"]) == {"aborted": upload["id"]}
+        assert (await carol.good("GET", "/api/uploads")).json == {"uploads": [], "next": None}
+
+        file = await carol.upload("a.csv", b"contract_id\nC-0001\n")
+        listed = await call(client, "files_list_files", limit=1)
+        assert [each["id"] for each in listed["files"]] == [file]
+        assert listed == (await carol.good("GET", "/api/files?limit=1")).json
+        assert file not in str((await alice.good("GET", "/api/files")).json)
+        assert await call(client, "files_delete_file", file=file) == {"deleted": file}
+        assert (await carol.call("GET", f"/api/files/{file}")).status == 404
+        refused = await client.call_tool("files_delete_file", {"file": file})
+        assert refused.is_error
+        assert "There is no such file" in str(refused.content)
+
+
 async def test_progress_arrives_while_it_happens_and_ends_with_the_job(
     stack: Stack, rest: Callable[[str], Rest]
 ) -> None:

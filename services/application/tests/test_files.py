@@ -193,6 +193,33 @@ def test_a_form_without_a_boundary_is_refused(alice: Client, content_type: str) 
     assert answer.slug == "invalid-form"
 
 
+def test_an_owner_lists_their_files_newest_first_in_pages(stack: Stack) -> None:
+    owner, other = Client(stack, ("finance",)), Client(stack, ("finance",))
+    other.upload(SMALL)
+    made = [owner.upload(SMALL) for _ in range(5)]
+    assert owner.call("DELETE", f"/api/files/{made[1]}").status == 204
+    expected = [made[4], made[3], made[2], made[0]]
+    listed: list[str] = []
+    cursor = ""
+    while True:
+        page = owner.call("GET", f"/api/files?limit=3{cursor}").json()
+        assert len(page["files"]) <= 3
+        listed += [file["id"] for file in page["files"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert listed == expected
+    newest = owner.call("GET", "/api/files?limit=1").json()["files"]
+    assert newest == [owner.call("GET", f"/api/files/{made[4]}").json()]
+
+
+@pytest.mark.parametrize("path", ["/api/files", "/api/uploads", "/api/jobs"])
+@pytest.mark.parametrize("cursor", ["x", "e30=", "Sk9CI3g="])
+def test_a_cursor_that_no_answer_gave_is_refused(alice: Client, path: str, cursor: str) -> None:
+    assert alice.call("GET", f"{path}?cursor={cursor}").slug == "invalid-cursor"
+    assert alice.call("GET", f"{path}?limit=0").slug == "invalid-request"
+
+
 def test_anothers_file_is_the_same_as_none(stack: Stack, alice: Client) -> None:
     file = alice.upload(SMALL)
     mallory = Client(stack, ("finance",))

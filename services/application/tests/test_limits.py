@@ -1,10 +1,12 @@
-"""No subject takes more than its part: jobs that are not finished, and bytes that are kept."""
+"""No subject takes more than its part: unfinished jobs, uploads on their way, and bytes that are kept."""
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+import urllib3
 from services.application.tests.support.client import Answer, Client
 from services.application.tests.support.departments import FakeDepartment
 from services.application.tests.support.stack import Platform, Stack, running_stack, wait_until
@@ -12,6 +14,7 @@ from services.application.tests.support.stack import Platform, Stack, running_st
 pytestmark = pytest.mark.slow
 
 JOBS = 3
+UPLOADS = 3
 BYTES = 100_000
 LARGE = b"vendor_id\n" + b"V-00001\n" * 4998 + b"V-1\n\n"
 
@@ -19,7 +22,8 @@ LARGE = b"vendor_id\n" + b"V-00001\n" * 4998 + b"V-1\n\n"
 @pytest.fixture(scope="module")
 def stack(platform: Platform) -> Iterator[Stack]:
     """No worker runs: what is submitted stays."""
-    with running_stack(platform, "limits", MAX_ACTIVE_JOBS=str(JOBS), MAX_STORED_BYTES=str(BYTES)) as running:
+    limits = {"MAX_ACTIVE_JOBS": str(JOBS), "MAX_UPLOADS": str(UPLOADS), "MAX_STORED_BYTES": str(BYTES)}
+    with running_stack(platform, "limits", **limits) as running:
         yield running
 
 
@@ -125,27 +129,64 @@ def test_a_job_counts_as_much_as_its_file_until_the_file_is_deleted(alice: Clien
     assert upload(alice, LARGE).status == 201
 
 
-def test_a_presigned_upload_counts_from_its_beginning_and_not_after_it_was_given_up(
-    stack: Stack, alice: Client
-) -> None:
-    wish = {"name": "a.csv", "size": 60_002}
-    begun = alice.call("POST", "/api/uploads", document=wish)
-    assert begun.status == 201
-    refused = alice.call("POST", "/api/uploads", document=wish)
-    assert (refused.status, refused.slug) == (413, "storage-full")
-    assert upload(alice, LARGE).slug == "storage-full"
-    assert alice.call("DELETE", f"/api/uploads/{begun.json()['id']}").status == 204
+WANTED = {"name": "a.csv", "size": len(LARGE)}
+
+
+def complete(client: Client, begun: dict[str, Any]) -> Answer:
+    (part,) = begun["parts"]
+    etag = urllib3.request("PUT", part["url"], body=LARGE).headers["etag"]
+    parts = {"parts": [{"number": 1, "etag": etag}]}
+    return client.call("POST", f"/api/uploads/{begun['id']}/complete", document=parts)
+
+
+def test_an_announced_upload_takes_no_storage_from_its_owner(stack: Stack, alice: Client) -> None:
+    begun = [alice.call("POST", "/api/uploads", document=WANTED) for _ in range(UPLOADS)]
+    assert {answer.status for answer in begun} == {201}
+    assert upload(alice, LARGE).status == 201
+    for answer in begun:
+        assert alice.call("DELETE", f"/api/uploads/{answer.json()['id']}").status == 204
     assert not stack.multipart_uploads()
-    assert alice.call("POST", "/api/uploads", document=wish).status == 201
+
+
+def test_one_upload_more_than_the_limit_is_refused_until_one_is_aborted_or_complete(alice: Client) -> None:
+    begun = [alice.call("POST", "/api/uploads", document=WANTED).json() for _ in range(UPLOADS)]
+    refused = alice.call("POST", "/api/uploads", document=WANTED)
+    assert (refused.status, refused.slug) == (429, "too-many-uploads")
+    listed = alice.call("GET", "/api/uploads").json()["uploads"]
+    assert [each["id"] for each in listed] == [each["id"] for each in reversed(begun)]
+    assert alice.call("DELETE", f"/api/uploads/{begun[0]['id']}").status == 204
+    assert alice.call("POST", "/api/uploads", document=WANTED).status == 201
+    assert alice.call("POST", "/api/uploads", document=WANTED).slug == "too-many-uploads"
+    assert complete(alice, begun[1]).status == 201
+    assert alice.call("POST", "/api/uploads", document=WANTED).status == 201
+
+
+def test_of_many_uploads_at_once_no_more_than_the_limit_are_taken(alice: Client) -> None:
+    answers = at_once(8, lambda: alice.call("POST", "/api/uploads", document=WANTED))
+    taken = [answer for answer in answers if answer.status == 201]
+    assert 1 <= len(taken) <= UPLOADS
+    assert {answer.slug for answer in answers if answer not in taken} <= {"too-many-uploads", "conflict"}
+    assert len(alice.call("GET", "/api/uploads").json()["uploads"]) == len(taken)
+
+
+def test_an_upload_without_room_stays_until_its_owner_makes_room(alice: Client) -> None:
+    begun = [alice.call("POST", "/api/uploads", document=WANTED).json() for _ in range(3)]
+    first = complete(alice, begun[0]).json()["id"]
+    assert complete(alice, begun[1]).status == 201
+    assert complete(alice, begun[2]).slug == "storage-full"
+    assert alice.call("POST", "/api/uploads", document=WANTED).slug == "storage-full"
+    assert alice.call("DELETE", f"/api/files/{first}").status == 204
+    assert complete(alice, begun[2]).status == 201
 
 
 def test_what_has_expired_does_not_count(stack: Stack, alice: Client) -> None:
     file = alice.upload(LARGE)
+    created_at = alice.call("GET", f"/api/files/{file}").json()["created_at"]
     alice.upload(LARGE)
     assert upload(alice, LARGE).slug == "storage-full"
     stack.dynamodb.update_item(
         TableName=stack.table,
-        Key={"pk": {"S": f"OWNER#{alice.subject}"}, "sk": {"S": f"STORED#{file}"}},
+        Key={"pk": {"S": f"OWNER#{alice.subject}"}, "sk": {"S": f"FILE#{created_at}#{file}"}},
         UpdateExpression="SET expires_at = :then",
         ConditionExpression="attribute_exists(pk)",
         ExpressionAttributeValues={":then": {"N": str(int(time.time()) - 1)}},

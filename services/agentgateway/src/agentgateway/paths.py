@@ -5,9 +5,9 @@ import re
 from agentgateway.errors import method_not_allowed, not_found
 
 _ROUTES = {
-    "/api/files": ("POST",),
+    "/api/files": ("GET", "POST"),
     "/api/files/{id}": ("GET", "DELETE"),
-    "/api/uploads": ("POST",),
+    "/api/uploads": ("GET", "POST"),
     "/api/uploads/{id}": ("DELETE",),
     "/api/uploads/{id}/complete": ("POST",),
     "/api/preview": ("POST",),

@@ -15,6 +15,10 @@ ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 FILE_TOOLS = [
     "files_create_upload",
     "files_complete_upload",
+    "files_list_uploads",
+    "files_abort_upload",
+    "files_list_files",
+    "files_delete_file",
     "files_preview",
     "files_submit_job",
     "files_job_status",

@@ -7,7 +7,7 @@ from functools import partial
 from application.errors import Conflict
 from application.records import File, Job, Upload, file_key, upload_key
 from application.table import Table
-from application.usage import Usage, stored_key, stored_pointer
+from application.usage import FILES, UPLOADS, Usage, pointer_key
 
 _DELETE_TRIES = 5
 
@@ -29,7 +29,17 @@ class FileStore:
         Raises:
             StorageFull: It does not fit into what its owner may keep.
         """
-        self._keep(file, usage)
+        writes = [self._table.write_put(_item(file), is_new=False), *usage.of_file(file)]
+        usage.keep(file.owner, partial(self._table.transact, writes), size=file.size)
+
+    def of_owner(self, owner: str, limit: int, before: str | None) -> tuple[list[File], str | None]:
+        """The owner's newest files after the place ``before``, and the place after them if there are more."""
+
+        def read(identifiers: list[str]) -> list[File]:
+            found = (File.of_item(item) for item in self._table.get_many([file_key(each) for each in identifiers]))
+            return [file for file in found if not file.is_expired and not file.deleting]
+
+        return self._table.page(f"OWNER#{owner}", FILES, limit, before, read)
 
     def get(self, file: str, owner: str) -> File | None:
         """The owner's file; None once it is expired or being deleted."""
@@ -40,13 +50,20 @@ class FileStore:
         """Keep an upload that has begun.
 
         Raises:
-            StorageFull: It does not fit into what its owner may keep.
+            TooManyUploads: Its owner has as many on their way as one may have.
+            StorageFull: It will not fit into what its owner may keep.
         """
-        self._keep(upload, usage)
+        writes = [self._table.write_put(_item(upload), is_new=False), *usage.of_upload(upload)]
+        usage.keep(upload.owner, partial(self._table.transact, writes), uploads=1, size=upload.size)
 
-    def _keep(self, record: File | Upload, usage: Usage) -> None:
-        writes = [self._table.write_put(_item(record), is_new=False), *usage.of_stored(record)]
-        usage.keep(record.owner, record.size, partial(self._table.transact, writes))
+    def uploads_of_owner(self, owner: str, limit: int, before: str | None) -> tuple[list[Upload], str | None]:
+        """The owner's newest uploads on their way, as ``of_owner`` lists files."""
+
+        def read(identifiers: list[str]) -> list[Upload]:
+            found = (Upload.of_item(item) for item in self._table.get_many([upload_key(each) for each in identifiers]))
+            return [upload for upload in found if not upload.is_expired]
+
+        return self._table.page(f"OWNER#{owner}", UPLOADS, limit, before, read)
 
     def get_upload(self, upload: str, owner: str) -> Upload | None:
         """The owner's upload."""
@@ -54,20 +71,17 @@ class FileStore:
         found = None if item is None else Upload.of_item(item)
         return None if found is None or found.owner != owner or found.is_expired else found
 
-    def finish_upload(self, upload: Upload, file: File) -> None:
+    def finish_upload(self, upload: Upload, file: File, usage: Usage) -> None:
         """Turn an upload into its file, at once.
 
         Raises:
             Conflict: The upload was finished or aborted meanwhile.
+            StorageFull: The file does not fit into what its owner may keep.
         """
         table = self._table
-        table.transact(
-            [
-                table.write_delete(upload.key),
-                table.write_put(_item(file), is_new=True),
-                table.write_put(stored_pointer(file), is_new=False),
-            ]
-        )
+        writes = [table.write_delete(upload.key), table.write_put(_item(file), is_new=True), *usage.of_file(file)]
+        usage.keep(file.owner, partial(table.transact, writes), size=file.size)
+        table.delete(pointer_key(upload))
 
     def remove_upload(self, upload: Upload) -> None:
         """Forget the upload.
@@ -76,7 +90,7 @@ class FileStore:
             Conflict: It was finished or aborted meanwhile.
         """
         self._table.transact([self._table.write_delete(upload.key)])
-        self._table.delete(stored_key(upload))
+        self._table.delete(pointer_key(upload))
 
     def begin_delete(self, file: str, owner: str) -> tuple[File, list[Job]] | None:
         """Mark the file as going, so that no job can start on it; it and all its jobs. None if there is no such file.
@@ -105,7 +119,7 @@ class FileStore:
             self._table.delete((f"OWNER#{job.owner}", f"JOB#{job.created_at}#{job.id}"))
             self._table.delete(job.key)
             self._table.delete((file.key[0], f"JOB#{job.id}"))
-        self._table.delete(stored_key(file))
+        self._table.delete(pointer_key(file))
         self._table.delete(file.key)
 
     def _get(self, file: str, owner: str) -> File | None:

@@ -102,23 +102,12 @@ class JobStore:
 
     def of_owner(self, owner: str, limit: int, before: str | None) -> tuple[list[Job], str | None]:
         """The owner's newest jobs after the place ``before``, and the place after them if there are more."""
-        jobs: list[Job] = []
-        pointers = self._table.query(f"OWNER#{owner}", "JOB#", newest_first=True, before=before, page=limit + 1)
-        place: str | None = None
-        batch: list[tuple[str, str]] = []
-        for pointer in pointers:
-            if len(jobs) + len(batch) == limit:
-                jobs += self._present(batch)
-                batch = []
-                if len(jobs) == limit:
-                    return jobs, place
-            place = str(pointer["sk"])
-            batch.append(job_key(str(pointer["job"])))
-        return jobs + self._present(batch), None
 
-    def _present(self, keys: list[tuple[str, str]]) -> list[Job]:
-        found = (Job.of_item(item) for item in self._table.get_many(keys))
-        return [job for job in found if not job.is_expired]
+        def read(identifiers: list[str]) -> list[Job]:
+            found = (Job.of_item(item) for item in self._table.get_many([job_key(each) for each in identifiers]))
+            return [job for job in found if not job.is_expired]
+
+        return self._table.page(f"OWNER#{owner}", "JOB#", limit, before, read)
 
     def claim(self, job: Job, silent_ms: int) -> Job:
         """Begin the next attempt at a job that is queued, or whose worker has been silent for so long.
@@ -318,7 +307,7 @@ def _finished(status: str) -> dict[str, Value | None]:
 
 
 def _pointer(job: Job, pk: str, sk: str) -> dict[str, Value | None]:
-    return {"pk": pk, "sk": sk, "job": job.id, "expires_at": job.expires_at}
+    return {"pk": pk, "sk": sk, "id": job.id, "expires_at": job.expires_at}
 
 
 def _idempotency_key(owner: str, key: str) -> tuple[str, str]:

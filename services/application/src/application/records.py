@@ -89,6 +89,7 @@ class Upload(Record):
     name: str
     size: int
     upload_id: str
+    created_at: str
 
     @property
     def key(self) -> Key:

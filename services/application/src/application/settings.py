@@ -37,6 +37,9 @@ class ApiSettings(ApplicationSettings):
     max_active_jobs: int = Field(
         default=50, ge=1, description="Jobs of one subject that may be queued or running at the same time."
     )
+    max_uploads: int = Field(
+        default=20, ge=1, description="Presigned uploads of one subject that may be on their way at the same time."
+    )
     max_stored_bytes: int = Field(
         default=200 * GIBIBYTE,
         gt=0,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Value = str | int | bool | bytes
 Item = dict[str, Value]
 Key = tuple[str, str]
+
+Listed = TypeVar("Listed")
 
 INDEX = "gsi1"
 _TRANSACTION_TRIES = 8
@@ -100,6 +102,31 @@ class Table:
         if before is not None:
             request["ExclusiveStartKey"] = _key((pk, before))
         yield from self._pages(request)
+
+    def page(
+        self, pk: str, prefix: str, limit: int, before: str | None, read: Callable[[list[str]], list[Listed]]
+    ) -> tuple[list[Listed], str | None]:
+        """The newest ``limit`` records to which pointers of a partition lead, and the place after them if any follow.
+
+        Args:
+            pk: The partition.
+            prefix: What the pointers' ``sk`` starts with; a time follows.
+            limit: Most records to return.
+            before: A place that was returned before; the first page without it.
+            read: The records of these ``id``; those that are gone are left out.
+        """
+        found: list[Listed] = []
+        place: str | None = None
+        batch: list[str] = []
+        for pointer in self.query(pk, prefix, newest_first=True, before=before, page=limit + 1):
+            if len(found) + len(batch) == limit:
+                found += read(batch)
+                batch = []
+                if len(found) == limit:
+                    return found, place
+            place = str(pointer["sk"])
+            batch.append(str(pointer["id"]))
+        return found + read(batch), None
 
     def query_index(self, pk: str, below: str) -> Iterator[Item]:
         """The items of a partition of the index with ``gsi1sk`` less than ``below``; a new one may be missed."""

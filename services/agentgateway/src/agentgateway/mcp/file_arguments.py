@@ -128,8 +128,20 @@ class JobStatus(OneJob):
     )
 
 
-class ListJobs(Arguments):
-    """Of `files_list_jobs`."""
+class OneFile(Arguments):
+    """Of tools about one file."""
 
-    limit: int = Field(default=50, strict=True, ge=1, le=200, description="At most so many jobs.")
+    file: Id = Field(description="The file's id.")
+
+
+class OneUpload(Arguments):
+    """Of tools about one upload."""
+
+    upload: Id = Field(description="The upload's id.")
+
+
+class Page(Arguments):
+    """Of tools that list."""
+
+    limit: int = Field(default=50, strict=True, ge=1, le=100, description="The maximum number to list.")
     cursor: str | None = Field(default=None, max_length=2048, description="`next` of the page before.")

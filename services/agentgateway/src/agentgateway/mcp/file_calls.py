@@ -10,9 +10,11 @@ from agentgateway.mcp.file_arguments import (
     CompleteUpload,
     CreateUpload,
     JobStatus,
-    ListJobs,
     NoArguments,
+    OneFile,
     OneJob,
+    OneUpload,
+    Page,
     Preview,
     Source,
     SubmitJob,
@@ -53,6 +55,22 @@ class FileCall:
         """Put the parts together."""
         parts = [part.model_dump() for part in arguments.parts]
         return await self._json("POST", f"/api/uploads/{arguments.upload}/complete", {"parts": parts})
+
+    async def list_uploads(self, page: Page) -> dict[str, Any]:
+        """The caller's uploads on their way."""
+        return await self._page("/api/uploads", page)
+
+    async def abort_upload(self, arguments: OneUpload) -> dict[str, Any]:
+        """Throw an upload away."""
+        return {"aborted": await self._deleted("/api/uploads", arguments.upload)}
+
+    async def list_files(self, page: Page) -> dict[str, Any]:
+        """The caller's files."""
+        return await self._page("/api/files", page)
+
+    async def delete_file(self, arguments: OneFile) -> dict[str, Any]:
+        """Delete a file, its jobs and their results."""
+        return {"deleted": await self._deleted("/api/files", arguments.file)}
 
     async def preview(self, arguments: Preview) -> dict[str, Any]:
         """Enrich the first rows."""
@@ -95,10 +113,9 @@ class FileCall:
         """The report."""
         return await self._json("GET", f"/api/jobs/{arguments.job}/report")
 
-    async def list_jobs(self, arguments: ListJobs) -> dict[str, Any]:
-        """A page of the caller's jobs."""
-        params = {name: str(value) for name, value in arguments.model_dump(exclude_none=True).items()}
-        return await self.service.json(self.reach, "GET", "/api/jobs", params=params)
+    async def list_jobs(self, page: Page) -> dict[str, Any]:
+        """The caller's jobs."""
+        return await self._page("/api/jobs", page)
 
     async def cancel_job(self, arguments: OneJob) -> dict[str, Any]:
         """The job, cancelled."""
@@ -111,6 +128,14 @@ class FileCall:
     async def list_departments(self, _: NoArguments) -> dict[str, Any]:
         """The caller's departments."""
         return await self._json("GET", "/api/departments")
+
+    async def _page(self, path: str, page: Page) -> dict[str, Any]:
+        params = {name: str(value) for name, value in page.model_dump(exclude_none=True).items()}
+        return await self.service.json(self.reach, "GET", path, params=params)
+
+    async def _deleted(self, path: str, identifier: str) -> str:
+        async with self.service.open(self.reach, "DELETE", f"{path}/{identifier}"):
+            return identifier
 
     async def _json(self, method: str, path: str, document: Any = None) -> dict[str, Any]:
         return await self.service.json(self.reach, method, path, document=document)
@@ -145,9 +170,9 @@ class FileCall:
                 for event in splitter.feed(chunk):
                     if not (data := data_of(event)):
                         continue
-                    job = as_object(data)
-                    told = await self._tell(job, told)
-                    if job.get("status") in ENDED:
+                    state = as_object(data)
+                    told = await self._tell(state, told)
+                    if state.get("status") in ENDED:
                         return
                 if splitter.held > LARGEST_EVENT_BYTES:
                     raise ApplicationError(FAULTY)

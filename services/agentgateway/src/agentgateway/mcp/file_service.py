@@ -77,7 +77,7 @@ class FileService:
         params: Mapping[str, str] | None = None,
         document: Any = None,
     ) -> dict[str, Any]:
-        """The JSON object that the application answers; an empty one for an empty answer.
+        """The JSON object that the application answers.
 
         Raises:
             ApplicationError: As `open`, or the answer is no JSON object.

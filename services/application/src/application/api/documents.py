@@ -7,7 +7,7 @@ from typing import Any
 
 from application.engine import Preview, Question
 from application.names import result_name
-from application.records import File, Job, iso
+from application.records import File, Job, Upload, iso
 
 
 def file_document(file: File) -> dict[str, Any]:
@@ -19,6 +19,17 @@ def file_document(file: File) -> dict[str, Any]:
         "format": file.format.value,
         "created_at": file.created_at,
         "expires_at": iso(file.expires_at),
+    }
+
+
+def upload_document(upload: Upload) -> dict[str, Any]:
+    """An upload on its way."""
+    return {
+        "id": upload.id,
+        "name": upload.name,
+        "size": upload.size,
+        "created_at": upload.created_at,
+        "expires_at": iso(upload.expires_at),
     }
 
 

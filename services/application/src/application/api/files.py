@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 from anyio import CancelScope
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -18,6 +18,7 @@ from application.api import problems
 from application.api.authentication import CallerDep
 from application.api.body import Body, paced
 from application.api.context import Context, ContextDep
+from application.api.cursors import cursor_of, place_of
 from application.api.documents import file_document
 from application.api.form import FormFile
 from application.engine import Format, InputError, detect_format
@@ -28,7 +29,7 @@ from application.objects import MEBIBYTE, upload_object
 from application.records import File, iso, new_id
 from application.settings import ApiSettings
 from application.sink import ObjectSink
-from application.usage import StorageFull
+from application.usage import FILES, StorageFull
 from common.problem import Problem
 
 log = structlog.get_logger()
@@ -135,6 +136,18 @@ def new_file(file: str, owner: str, name: str, size: int, file_format: Format, s
     return File(
         id=file, owner=owner, name=name, size=size, format=file_format, created_at=iso(now), expires_at=expires_at
     )
+
+
+@router.get("")
+async def show_all(
+    caller: CallerDep,
+    context: ContextDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """The caller's own files, newest first."""
+    files, last = await context.call(context.files.of_owner, caller.subject, limit, place_of(cursor, FILES))
+    return {"files": [file_document(file) for file in files], "next": cursor_of(last)}
 
 
 @router.get("/{file}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 import time
 from typing import Annotated, Any
 
@@ -17,6 +14,7 @@ from application import metrics
 from application.api import problems
 from application.api.authentication import CallerDep
 from application.api.context import API_LIMITS, Context, ContextDep
+from application.api.cursors import cursor_of, place_of
 from application.api.documents import job_document, preview_document
 from application.api.submission import Wish, lookup_for, source_of, submit, tell_workers
 from application.engine import preview
@@ -29,7 +27,6 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/api")
 
 _TRIES = 5
-_PLACE = re.compile(r"JOB#[0-9TZ:.-]{20,40}#[0-9a-f]{32}")
 
 
 class PreviewWish(Wish):
@@ -80,23 +77,11 @@ async def show_all(
     cursor: str | None = None,
 ) -> dict[str, Any]:
     """The caller's own jobs, newest first."""
-    place = None if cursor is None else _place(cursor)
-    jobs, last = await context.call(context.jobs.of_owner, caller.subject, limit, place)
+    jobs, last = await context.call(context.jobs.of_owner, caller.subject, limit, place_of(cursor, "JOB#"))
     return {
         "jobs": [job_document(context.access.redacted(job, caller)) for job in jobs],
-        "next": None if last is None else base64.urlsafe_b64encode(last.encode()).decode(),
+        "next": cursor_of(last),
     }
-
-
-def _place(cursor: str) -> str:
-    try:
-        place = base64.urlsafe_b64decode(cursor.encode()).decode()
-    except (binascii.Error, ValueError):
-        place = ""
-    if not _PLACE.fullmatch(place):
-        detail = "The cursor is not one that an earlier answer gave as `next`."
-        raise Problem(422, "invalid-cursor", "The cursor cannot be used", detail, field="cursor")
-    return place
 
 
 @router.get("/jobs/{job}")

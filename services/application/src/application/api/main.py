@@ -85,6 +85,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
                 usage=Usage(
                     table,
                     max_jobs=settings.max_active_jobs,
+                    max_uploads=settings.max_uploads,
                     max_bytes=settings.max_stored_bytes,
                     retention_days=settings.retention_days,
                 ),

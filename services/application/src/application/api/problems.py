@@ -14,7 +14,7 @@ from starlette.responses import Response
 from application.aws import AwsError, is_transient
 from application.engine import DepartmentUnavailable, InputError
 from application.errors import DepartmentRefused, ObjectGone, TooSlow
-from application.usage import StorageFull, TooManyJobs
+from application.usage import StorageFull, TooManyJobs, TooManyUploads
 from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
 
 log = structlog.get_logger()
@@ -90,6 +90,14 @@ def too_many_jobs(error: TooManyJobs) -> Problem:
     return Problem(429, "too-many-jobs", "Too many jobs at the same time", detail, {"retry-after": "10"})
 
 
+def too_many_uploads(error: TooManyUploads) -> Problem:
+    """One more upload than a caller may have on its way."""
+    detail = (
+        f"You have {error.limit} uploads that are not complete; the maximum is {error.limit}. Complete or abort one."
+    )
+    return Problem(429, "too-many-uploads", "Too many uploads at the same time", detail, {"retry-after": "10"})
+
+
 def storage_full(error: StorageFull) -> Problem:
     """More bytes than a caller may keep."""
     detail = (
@@ -137,6 +145,7 @@ def install(app: FastAPI) -> None:
     answer(DepartmentUnavailable, of_department)
     answer(ObjectGone, lambda _: file_gone())
     answer(TooManyJobs, lambda error: too_many_jobs(cast("TooManyJobs", error)))
+    answer(TooManyUploads, lambda error: too_many_uploads(cast("TooManyUploads", error)))
     answer(StorageFull, lambda error: storage_full(cast("StorageFull", error)))
     answer(TooSlow, lambda _: too_slow())
     for kind in AwsError:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from application.api import problems
 from application.api.authentication import CallerDep
 from application.api.context import Context, ContextDep
-from application.api.documents import file_document
+from application.api.cursors import cursor_of, place_of
+from application.api.documents import file_document, upload_document
 from application.api.files import HEAD_BYTES, new_file
 from application.engine import InputError, detect_format
 from application.errors import Conflict, InvalidParts, ObjectGone, UploadGone
@@ -22,7 +23,7 @@ from application.names import checked_name
 from application.objects import MEBIBYTE, upload_object
 from application.records import File, Upload, iso, new_id
 from application.source import ObjectSource
-from application.usage import StorageFull
+from application.usage import UPLOADS, StorageFull, TooManyUploads
 from common.problem import Problem
 
 log = structlog.get_logger()
@@ -80,24 +81,45 @@ def _begin(context: Context, owner: str, name: str, size: int) -> dict[str, Any]
     upload = new_id()
     key = upload_object(upload)
     seconds = context.settings.upload_url_seconds
-    expires_at = int(time.time()) + seconds
-    context.usage.check(owner, size=size)
-    upload_id = context.objects.start(key)
-    begun = Upload(id=upload, owner=owner, name=name, size=size, upload_id=upload_id, expires_at=expires_at)
+    now = time.time()
+    expires_at = int(now) + seconds
+    context.usage.check(owner, uploads=1, size=size)
+    begun = Upload(
+        id=upload,
+        owner=owner,
+        name=name,
+        size=size,
+        upload_id=context.objects.start(key),
+        created_at=iso(now),
+        expires_at=expires_at,
+    )
     try:
         context.files.add_upload(begun, context.usage)
-    except StorageFull:
-        context.objects.abort(key, upload_id)
+    except (StorageFull, TooManyUploads):
+        context.objects.abort(key, begun.upload_id)
         raise
     part_size = max(_LEAST_PART, math.ceil(size / _MOST_PARTS / MEBIBYTE) * MEBIBYTE)
     parts = [
         {
             "number": number,
-            "url": context.objects.presign_part(key, upload_id, number, min(part_size, size - start), seconds),
+            "url": context.objects.presign_part(key, begun.upload_id, number, min(part_size, size - start), seconds),
         }
         for number, start in enumerate(range(0, size, part_size), 1)
     ]
     return {"id": upload, "part_size": part_size, "parts": parts, "expires_at": iso(expires_at)}
+
+
+@router.get("")
+async def show_all(
+    caller: CallerDep,
+    context: ContextDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """The caller's own uploads that are neither complete nor aborted, newest first."""
+    place = place_of(cursor, UPLOADS)
+    uploads, last = await context.call(context.files.uploads_of_owner, caller.subject, limit, place)
+    return {"uploads": [upload_document(upload) for upload in uploads], "next": cursor_of(last)}
 
 
 @router.post("/{upload}/complete", status_code=201)
@@ -116,9 +138,11 @@ def _complete(context: Context, upload: str, owner: str, parts: list[tuple[int, 
         if done is None:
             raise problems.no_such("upload")
         return done
+    # Where there is no room the upload stays: its owner can make room, and complete it then.
+    context.usage.check(owner, size=begun.size)
     try:
         return _file_of_parts(context, begun, sorted(parts))
-    except (Problem, InputError):
+    except (Problem, InputError, StorageFull):
         _discard(context, begun)
         raise
 
@@ -149,7 +173,7 @@ def _file_of_parts(context: Context, begun: Upload, parts: list[tuple[int, str]]
         source.close()
     file = new_file(begun.id, begun.owner, begun.name, size, file_format, context.settings)
     try:
-        context.files.finish_upload(begun, file)
+        context.files.finish_upload(begun, file, context.usage)
     except Conflict as error:
         done = context.files.get(begun.id, begun.owner)
         if done is None:

@@ -11,6 +11,7 @@ import pytest
 from infrastructure.cost.bill import Bill, NotPriced
 from infrastructure.cost.report import Report, as_text, report
 from infrastructure.cost.tables import HOURS, UnknownPrice, prices, usage
+from infrastructure.resources import resources
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +80,31 @@ def test_where_ours_costs_more_it_is_said_what_it_buys(dev: Report, prod: Report
     for report_of in (dev, prod):
         for item in report_of.items:
             assert item.usd <= (item.budget or 0) + 0.005 or item.buys, item.name
+
+
+def test_budget_alarm_is_at_what_the_plan_is_expected_to_cost(
+    dev_plan: dict[str, Any], prod_plan: dict[str, Any], dev: Report, prod: Report
+) -> None:
+    """A lower limit would alarm each month, a much higher one never."""
+    for plan, expected in ((dev_plan, dev), (prod_plan, prod)):
+        (budget,) = resources(plan, "aws_budgets_budget")
+        assert expected.usd <= float(budget.values["limit_amount"]) <= 1.05 * expected.usd
+
+
+def test_seldom_observations_cost_less(prod_plan: dict[str, Any], prod: Report) -> None:
+    changed = copy.deepcopy(prod_plan)
+    for item in every(changed):
+        if item["type"] == "aws_eks_addon" and item["values"].get("configuration_values"):
+            configuration = item["values"]["configuration_values"]
+            item["values"]["configuration_values"] = configuration.replace(
+                '"metrics_collection_interval":60', '"metrics_collection_interval":300'
+            )
+    observed = line(prod, "Container Insights")
+    assert line(month("prod", changed), "Container Insights") == pytest.approx(observed / 5)
+
+
+def line(report_of: Report, what: str) -> float:
+    return next(line.usd for item in report_of.items for line in item.lines if line.what == what)
 
 
 def test_total_is_the_sum_of_its_lines(prod: Report) -> None:

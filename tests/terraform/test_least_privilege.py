@@ -36,6 +36,9 @@ SECRET: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:"
 GROUP: Final = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:autoScalingGroup:0a1b2c3d:autoScalingGroupName/eks-general"
 TARGETS: Final = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT_ID}:targetgroup/"
 DATABASE: Final = f"arn:aws:rds-db:{REGION}:{ACCOUNT_ID}:dbuser:db-ABCDEFGHIJ/"
+LOGS: Final = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:/aws/"
+AGENT: Final = "amazon-cloudwatch-observability"
+PODS: Final = LOGS + "containerinsights/{env}-file-processing/application:log-stream:a"
 FINANCE: Final = {"aws:PrincipalTag/kubernetes-service-account": "mcp-finance"}
 SIGNING: Final = {"kms:ResourceAliases": ["alias/{env}-gateway-signing"]}
 TO_PODS: Final = {"iam:PassedToService": "pods.eks.amazonaws.com"}
@@ -158,6 +161,7 @@ NEEDED: Final = [
         "external-secrets", allowed=True, asked=[("secretsmanager:GetSecretValue", SECRET + "{env}-frontend-AbCdEf")]
     ),
     *lines("keda-operator", allowed=True, asked=[("sqs:GetQueueAttributes", QUEUE)]),
+    *lines(AGENT, allowed=True, asked=[("logs:CreateLogStream", PODS), ("logs:PutLogEvents", PODS)]),
 ]
 
 REFUSED: Final = [
@@ -285,6 +289,10 @@ REFUSED: Final = [
         ],
     ),
     *lines("keda-operator", allowed=False, asked=[("sqs:ReceiveMessage", QUEUE), ("sqs:GetQueueAttributes", DEAD)]),
+    *lines(
+        AGENT, allowed=False, asked=[("logs:PutLogEvents", LOGS + "eks/{env}-file-processing/cluster:log-stream:a")]
+    ),
+    *lines(AGENT, allowed=False, asked=[("logs:CreateLogGroup", PODS), ("cloudwatch:PutMetricData", "*")]),
 ]
 TABLE: Final = [*NEEDED, *REFUSED]
 OF_PROD: Final = [Line("frontend", True, "rds-db:connect", DATABASE + "prod_frontend")]

@@ -40,10 +40,19 @@ module "cluster" {
   account_id               = "111122223333"
   region                   = "ap-southeast-1"
   kubernetes_version       = "1.35"
+  node_release_version     = "1.35.6-20260714"
   control_plane_subnet_ids = ["subnet-0a", "subnet-0b"]
   node_subnet_ids          = { ap-southeast-1a = "subnet-1a" }
   node_group               = { instance_types = ["t3.large", "t3a.large"], max = 11 }
   admin_role_arns          = []
+  addon_versions = {
+    amazon-cloudwatch-observability = "latest"
+    coredns                         = "v1.14.2-eksbuild.4"
+    eks-pod-identity-agent          = "v1.3.10-eksbuild.3"
+    kube-proxy                      = "v1.35.3-eksbuild.13"
+    metrics-server                  = "v0.8.1-eksbuild.6"
+    vpc-cni                         = "v1.22.4-eksbuild.3"
+  }
 }
 
 module "registry" {
@@ -115,6 +124,7 @@ def test_a_wrong_value_is_refused_in_words_that_say_the_rule(workspace: Workspac
         "node_group sizes must satisfy 1 <= min <= desired <= max <= 10",
         "without one nobody could enter the cluster",
         "account_id must be the 12 digits of an AWS account",
+        "addon_versions must be versions of EKS add-ons",
         "repositories must be named as their services",
     ):
         assert rule in told

@@ -74,7 +74,9 @@ module "observability" {
   region                    = "ap-southeast-1"
   cluster_name              = "dev-file-processing"
   alert_emails              = ["nobody"]
-  log_retention_days        = 10
+  nat_gateway_ids           = {}
+  certificate_arn           = "arn:aws:acm:ap-southeast-1:111122223333:certificate/1"
+  vpn_connection_ids        = { one = "vpn-1", two = "vpn-2" }
   public_alb_arn_suffix     = "app/dev-public/1"
   internal_alb_arn_suffix   = "app/dev-internal/1"
   target_group_arn_suffixes = {}
@@ -151,7 +153,7 @@ WORDS: Final = (
     "a database subnet group needs two zones",
     "allocated_gb must be from 20 to 1000",
     "alert_emails must be e-mail addresses",
-    "log_retention_days must be a number of days that CloudWatch knows",
+    "vpn_connection_ids must have one connection at most",
     "repository must be owner/name",
     "a pull request must not push images",
     "repository_arns must be ARNs of ECR repositories",

@@ -1,7 +1,5 @@
 locals {
-  managed_policy = "arn:${data.aws_partition.current.partition}:iam::aws:policy"
-
-  # Without these no node becomes ready; the others need nodes to run on.
+  # Nodes become ready only with these; the other add-ons need nodes to run on.
   addons_before_nodes = {
     vpc-cni = jsonencode({
       enableNetworkPolicy = "true"
@@ -9,7 +7,9 @@ locals {
         # Blocks of 16 addresses: as many pods on a node as its memory holds, not as it has addresses.
         ENABLE_PREFIX_DELEGATION = "true"
         WARM_PREFIX_TARGET       = "1"
-        # The same refusal for a new pod as for an old one: nothing is open while policies are on their way.
+        # A new pod starts open: for the moment until the agent on its node has the pod's policies, everything is allowed.
+        # "strict" closes that moment, but then every pod of the cluster needs policies that allow all that it does, also
+        # CoreDNS and the other add-ons, or it stays closed (EKS User Guide, "Restrict Pod network traffic").
         NETWORK_POLICY_ENFORCING_MODE = "standard"
       }
     })
@@ -19,28 +19,14 @@ locals {
 
   addons = {
     coredns                         = null
-    aws-ebs-csi-driver              = null
     metrics-server                  = null
-    amazon-cloudwatch-observability = null
+    amazon-cloudwatch-observability = jsonencode(local.cloudwatch)
   }
 
-  # Add-ons that call AWS, by the service account that does.
-  addon_roles = {
-    vpc-cni = {
-      namespace       = "kube-system"
-      service_account = "aws-node"
-      policy          = "AmazonEKS_CNI_Policy"
-    }
-    aws-ebs-csi-driver = {
-      namespace       = "kube-system"
-      service_account = "ebs-csi-controller-sa"
-      policy          = "service-role/AmazonEBSCSIDriverPolicy"
-    }
-    amazon-cloudwatch-observability = {
-      namespace       = "amazon-cloudwatch"
-      service_account = "cloudwatch-agent"
-      policy          = "CloudWatchAgentServerPolicy"
-    }
+  # Service accounts of add-ons that call AWS.
+  addon_service_accounts = {
+    vpc-cni                         = { namespace = "kube-system", name = "aws-node" }
+    amazon-cloudwatch-observability = { namespace = "amazon-cloudwatch", name = "cloudwatch-agent" }
   }
 }
 
@@ -49,11 +35,12 @@ resource "aws_eks_addon" "before_nodes" {
 
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
+  addon_version               = var.addon_versions[each.key]
   configuration_values        = each.value
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"
 
-  depends_on = [aws_eks_pod_identity_association.addon]
+  depends_on = [aws_eks_pod_identity_association.addon, aws_iam_role_policy_attachment.cni]
 }
 
 resource "aws_eks_addon" "this" {
@@ -61,15 +48,22 @@ resource "aws_eks_addon" "this" {
 
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
+  addon_version               = var.addon_versions[each.key]
   configuration_values        = each.value
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"
 
-  depends_on = [aws_eks_node_group.this, aws_eks_pod_identity_association.addon]
+  # The log groups are created before the agents and destroyed after them.
+  depends_on = [
+    aws_eks_node_group.this,
+    aws_eks_pod_identity_association.addon,
+    aws_iam_role_policy.cloudwatch,
+    aws_cloudwatch_log_group.containers,
+  ]
 }
 
 resource "aws_iam_role" "addon" {
-  for_each = local.addon_roles
+  for_each = local.addon_service_accounts
 
   name        = "${var.environment}-${each.key}"
   description = "The add-on ${each.key} of ${local.name}"
@@ -88,18 +82,16 @@ resource "aws_iam_role" "addon" {
   })
 }
 
-resource "aws_iam_role_policy_attachment" "addon" {
-  for_each = local.addon_roles
-
-  role       = aws_iam_role.addon[each.key].name
-  policy_arn = "${local.managed_policy}/${each.value.policy}"
+resource "aws_iam_role_policy_attachment" "cni" {
+  role       = aws_iam_role.addon["vpc-cni"].name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/AmazonEKS_CNI_Policy"
 }
 
 resource "aws_eks_pod_identity_association" "addon" {
-  for_each = local.addon_roles
+  for_each = local.addon_service_accounts
 
   cluster_name    = aws_eks_cluster.this.name
   namespace       = each.value.namespace
-  service_account = each.value.service_account
+  service_account = each.value.name
   role_arn        = aws_iam_role.addon[each.key].arn
 }

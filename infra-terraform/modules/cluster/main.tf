@@ -1,13 +1,20 @@
 locals {
   name = "${var.environment}-file-processing"
+
+  # AmazonEKSViewPolicy reads everything but Secrets.
+  access = merge(
+    { for arn in var.viewer_role_arns : arn => "AmazonEKSViewPolicy" },
+    { for arn in var.admin_role_arns : arn => "AmazonEKSClusterAdminPolicy" },
+  )
 }
 
 resource "aws_eks_cluster" "this" {
+  #checkov:skip=CKV_AWS_37:All five logs are the default; dev leaves the audit log out, which is most of the volume.
   name     = local.name
   version  = var.kubernetes_version
   role_arn = aws_iam_role.cluster.arn
 
-  enabled_cluster_log_types     = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+  enabled_cluster_log_types     = var.control_plane_logs
   bootstrap_self_managed_addons = false # add-ons are resources of their own, below
 
   access_config {
@@ -38,13 +45,13 @@ resource "aws_eks_cluster" "this" {
     support_type = "STANDARD" # extended support costs six times as much
   }
 
-  depends_on = [aws_cloudwatch_log_group.control_plane, aws_iam_role_policy_attachment.cluster]
-}
+  # If a zone degrades, Application Recovery Controller moves traffic between pods out of it. Starting a shift needs
+  # nodes in two zones or more: prod.
+  zonal_shift_config {
+    enabled = length(var.node_subnet_ids) > 1
+  }
 
-# Made here, so that it has a retention; EKS would make one that keeps everything for ever.
-resource "aws_cloudwatch_log_group" "control_plane" {
-  name              = "/aws/eks/${local.name}/cluster"
-  retention_in_days = var.log_retention_days
+  depends_on = [aws_cloudwatch_log_group.control_plane, aws_iam_role_policy_attachment.cluster]
 }
 
 resource "aws_iam_role" "cluster" {
@@ -102,19 +109,19 @@ resource "aws_iam_role_policy" "secrets" {
   })
 }
 
-resource "aws_eks_access_entry" "admin" {
-  for_each = var.admin_role_arns
+resource "aws_eks_access_entry" "this" {
+  for_each = local.access
 
   cluster_name  = aws_eks_cluster.this.name
-  principal_arn = each.value
+  principal_arn = each.key
 }
 
-resource "aws_eks_access_policy_association" "admin" {
-  for_each = var.admin_role_arns
+resource "aws_eks_access_policy_association" "this" {
+  for_each = local.access
 
   cluster_name  = aws_eks_cluster.this.name
-  principal_arn = aws_eks_access_entry.admin[each.key].principal_arn
-  policy_arn    = "arn:${data.aws_partition.current.partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+  principal_arn = aws_eks_access_entry.this[each.key].principal_arn
+  policy_arn    = "arn:${data.aws_partition.current.partition}:eks::aws:cluster-access-policy/${each.value}"
 
   access_scope {
     type = "cluster"

@@ -14,6 +14,7 @@ resource "aws_eks_node_group" "this" {
   node_role_arn   = aws_iam_role.node.arn
   subnet_ids      = [each.value]
   version         = var.kubernetes_version
+  release_version = var.node_release_version
   ami_type        = "AL2023_x86_64_STANDARD"
   capacity_type   = var.node_group.capacity_type
   instance_types  = var.node_group.instance_types
@@ -33,11 +34,16 @@ resource "aws_eks_node_group" "this" {
     max_unavailable = 1
   }
 
+  # EKS replaces a node that has not been ready for 30 minutes.
+  node_repair_config {
+    enabled = true
+  }
+
   lifecycle {
     ignore_changes = [scaling_config[0].desired_size] # Cluster Autoscaler's
   }
 
-  # A node without network never becomes ready; a node that outlives its role cannot be drained.
+  # Nodes need the network add-on to become ready, and their role until they are drained.
   depends_on = [aws_iam_role_policy_attachment.node, aws_eks_addon.before_nodes]
 }
 
@@ -82,10 +88,6 @@ resource "aws_launch_template" "node" {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
-  }
-
-  monitoring {
-    enabled = true
   }
 
   dynamic "tag_specifications" {

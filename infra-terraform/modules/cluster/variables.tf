@@ -37,6 +37,40 @@ variable "kubernetes_version" {
   }
 }
 
+variable "addon_versions" {
+  description = "Version of each add-on; each must be one that EKS offers for kubernetes_version: aws eks describe-addon-versions."
+  type = object({
+    amazon-cloudwatch-observability = string
+    coredns                         = string
+    eks-pod-identity-agent          = string
+    kube-proxy                      = string
+    metrics-server                  = string
+    vpc-cni                         = string
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for version in values(var.addon_versions) : can(regex("^v[0-9]+\\.[0-9]+\\.[0-9]+-eksbuild\\.[0-9]+$", version))])
+    error_message = "addon_versions must be versions of EKS add-ons, for example v1.14.2-eksbuild.4."
+  }
+
+  validation {
+    condition     = startswith(var.addon_versions.kube-proxy, "v${var.kubernetes_version}.")
+    error_message = "addon_versions.kube-proxy must be of kubernetes_version: kube-proxy supports no newer cluster, and EKS offers none for an older one."
+  }
+}
+
+variable "node_release_version" {
+  description = "Release of the nodes' image (Amazon Linux 2023), as awslabs/amazon-eks-ami lists it: Kubernetes version and date."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+-[0-9]{8}$", var.node_release_version)) && startswith(var.node_release_version, "${var.kubernetes_version}.")
+    error_message = "node_release_version must be a release for kubernetes_version, for example 1.35.6-20260714."
+  }
+}
+
 variable "control_plane_subnet_ids" {
   description = "Subnets, in two zones or more, in which the API server has its private addresses."
   type        = list(string)
@@ -100,7 +134,7 @@ variable "endpoint_public_cidrs" {
 }
 
 variable "admin_role_arns" {
-  description = "IAM roles that administer the cluster. Nobody else is an administrator, nor is who created it."
+  description = "IAM roles that administer the cluster. Nobody else is an administrator, the cluster's creator included."
   type        = set(string)
   nullable    = false
 
@@ -110,9 +144,50 @@ variable "admin_role_arns" {
   }
 }
 
+variable "viewer_role_arns" {
+  description = "IAM roles that may read the cluster's objects, but no Secrets, and change nothing."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.viewer_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/", arn))])
+    error_message = "viewer_role_arns must be ARNs of IAM roles."
+  }
+}
+
+variable "control_plane_logs" {
+  description = "Logs of the control plane that CloudWatch keeps. The audit log is the largest by far."
+  type        = set(string)
+  default     = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.control_plane_logs, ["api", "audit", "authenticator", "controllerManager", "scheduler"])) == 0
+    error_message = "control_plane_logs must be of api, audit, authenticator, controllerManager and scheduler."
+  }
+}
+
+variable "container_insights_seconds" {
+  description = "Seconds between two observations of each node, pod and container; CloudWatch charges for each observation."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = contains([60, 300], var.container_insights_seconds)
+    error_message = "container_insights_seconds must be 60 or 300: alarms look at periods of 300 seconds."
+  }
+}
+
 variable "log_retention_days" {
-  description = "Days for which the control plane's logs are kept."
+  description = "Days for which the logs of the control plane, nodes and pods are kept."
   type        = number
   default     = 30
   nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827], var.log_retention_days)
+    error_message = "log_retention_days must be a number of days that CloudWatch knows, for example 7, 30, 90 or 365."
+  }
 }

@@ -47,3 +47,8 @@ output "security_group_ids" {
   description = "Security groups of the load balancers, public and internal."
   value       = { for name, group in aws_security_group.this : name => group.id }
 }
+
+output "certificate_arn" {
+  description = "The load balancers' certificate."
+  value       = local.certificate_arn
+}

@@ -48,6 +48,11 @@ output "nat_addresses" {
   value       = { for zone, address in aws_eip.nat : zone => address.public_ip }
 }
 
+output "nat_gateway_ids" {
+  description = "NAT gateways, by zone."
+  value       = { for zone, gateway in aws_nat_gateway.this : zone => gateway.id }
+}
+
 output "endpoint_security_group_id" {
   description = "Security group of the interface endpoints."
   value       = aws_security_group.endpoints.id

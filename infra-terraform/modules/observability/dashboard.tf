@@ -20,6 +20,14 @@ locals {
     "Jobs put aside" = [
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue_name, { stat = "Maximum" }],
     ]
+    "Calls of departments' tools, and data sets that are not refreshed" = [
+      ["ContainerInsights/Prometheus", "agentgateway_mcp_calls_total", "ClusterName", var.cluster_name, { stat = "Sum" }],
+      ["ContainerInsights/Prometheus", "mcp_dataset_refresh_failing", "ClusterName", var.cluster_name, { stat = "Maximum", yAxis = "right" }],
+    ]
+    "Jobs at work, and rows enriched" = [
+      ["ContainerInsights/Prometheus", "application_jobs_running", "ClusterName", var.cluster_name, { stat = "Maximum" }],
+      ["ContainerInsights/Prometheus", "application_rows_total", "ClusterName", var.cluster_name, { stat = "Sum", yAxis = "right" }],
+    ]
     "Processor and memory of the cluster" = [
       ["ContainerInsights", "node_cpu_utilization", "ClusterName", var.cluster_name, { stat = "Average" }],
       ["ContainerInsights", "node_memory_utilization", "ClusterName", var.cluster_name, { stat = "Average" }],

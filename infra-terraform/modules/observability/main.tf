@@ -3,17 +3,6 @@ data "aws_partition" "current" {}
 locals {
   topic_name = "${var.environment}-alarms"
   topic_arn  = "arn:${data.aws_partition.current.partition}:sns:${var.region}:${var.account_id}:${local.topic_name}"
-  log_groups = toset([for kind in ["application", "dataplane", "host", "performance"] : "/aws/containerinsights/${var.cluster_name}/${kind}"])
-}
-
-# The add-on writes to these; made here, so that they have a retention.
-resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:Encrypted with CloudWatch's own key; logs hold no data of files.
-  #checkov:skip=CKV_AWS_338:How long is the environment's choice; audit records that must last are exported from here.
-  for_each = local.log_groups
-
-  name              = each.value
-  retention_in_days = var.log_retention_days
 }
 
 resource "aws_sns_topic" "alarms" {

@@ -8,8 +8,3 @@ output "dashboard_name" {
   description = "Name of the dashboard."
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }
-
-output "log_group_names" {
-  description = "Log groups of Container Insights."
-  value       = local.log_groups
-}

@@ -48,18 +48,6 @@ variable "alert_emails" {
   }
 }
 
-variable "log_retention_days" {
-  description = "For how many days logs are kept."
-  type        = number
-  default     = 30
-  nullable    = false
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827], var.log_retention_days)
-    error_message = "log_retention_days must be a number of days that CloudWatch knows, for example 7, 30, 90 or 365."
-  }
-}
-
 variable "public_alb_arn_suffix" {
   description = "End of the public load balancer's ARN, by which CloudWatch knows it."
   type        = string
@@ -100,6 +88,30 @@ variable "database_instance_identifier" {
   description = "The frontend's database; none: no alarms on it."
   type        = string
   default     = null
+}
+
+variable "nat_gateway_ids" {
+  description = "ID of each NAT gateway, by zone."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "vpn_connection_ids" {
+  description = "ID of the VPN connection to on-premises, by a name; none: no alarm on its tunnels."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.vpn_connection_ids) <= 1
+    error_message = "vpn_connection_ids must have one connection at most: one alarm looks at it."
+  }
+}
+
+variable "certificate_arn" {
+  description = "Certificate of the load balancers."
+  type        = string
+  nullable    = false
 }
 
 variable "slow_seconds" {

@@ -24,12 +24,18 @@ module "cluster" {
   account_id               = var.account.id
   region                   = var.region
   kubernetes_version       = var.kubernetes_version
+  addon_versions           = var.addon_versions
+  node_release_version     = var.node_release_version
   control_plane_subnet_ids = values(module.network.internal_subnet_ids)
   node_subnet_ids          = module.network.node_subnet_ids
   node_group               = var.node_group
   endpoint_public_cidrs    = var.account.api_cidrs
   admin_role_arns          = var.account.admin_role_arns
+  viewer_role_arns         = var.account.viewer_role_arns
   log_retention_days       = var.log_retention_days
+  control_plane_logs       = var.control_plane_logs
+
+  container_insights_seconds = var.container_insights_seconds
 }
 
 module "load_balancers" {
@@ -154,7 +160,9 @@ module "observability" {
   region                       = var.region
   cluster_name                 = module.cluster.name
   alert_emails                 = var.account.alert_emails
-  log_retention_days           = var.log_retention_days
+  nat_gateway_ids              = module.network.nat_gateway_ids
+  vpn_connection_ids           = var.on_premises == null ? {} : { on-premises = module.on_premises[0].vpn_connection_id }
+  certificate_arn              = module.load_balancers.certificate_arn
   public_alb_arn_suffix        = module.load_balancers.public_alb_arn_suffix
   internal_alb_arn_suffix      = module.load_balancers.internal_alb_arn_suffix
   target_group_arn_suffixes    = module.load_balancers.target_group_arn_suffixes

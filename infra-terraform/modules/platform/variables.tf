@@ -10,7 +10,7 @@ variable "environment" {
 }
 
 variable "account" {
-  description = "What is of one account and so not in Git: its number; the domain below which app., api. and argocd. are, with its Route 53 zone or a certificate; who gets alerts; who administers the cluster, and from which networks over the internet; and for on-premises, the VPN device's address and the authority of its certificates."
+  description = "What is of one account and so not in Git: its number; the domain below which app., api. and argocd. are, with its Route 53 zone or a certificate; who gets alerts; who administers the cluster, who may look at it, and from which networks over the internet; and for on-premises, the VPN device's address and the authority of its certificates."
   type = object({
     id                                = string
     domain                            = string
@@ -18,6 +18,7 @@ variable "account" {
     certificate_arn                   = optional(string)
     alert_emails                      = set(string)
     admin_role_arns                   = set(string)
+    viewer_role_arns                  = optional(set(string), [])
     api_cidrs                         = optional(set(string), [])
     customer_gateway_ip               = optional(string)
     on_premises_certificate_authority = optional(string)
@@ -74,6 +75,18 @@ variable "interface_endpoints" {
 
 variable "kubernetes_version" {
   description = "Minor version of Kubernetes; Cluster Autoscaler's in apps/platform is the same one."
+  type        = string
+  nullable    = false
+}
+
+variable "addon_versions" {
+  description = "Version of each add-on of EKS, for kubernetes_version."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "node_release_version" {
+  description = "Release of the nodes' image, for kubernetes_version."
   type        = string
   nullable    = false
 }
@@ -135,6 +148,20 @@ variable "log_retention_days" {
   description = "Days for which logs are kept."
   type        = number
   default     = 30
+  nullable    = false
+}
+
+variable "control_plane_logs" {
+  description = "Logs of the control plane that are kept, as modules/cluster describes."
+  type        = set(string)
+  default     = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+  nullable    = false
+}
+
+variable "container_insights_seconds" {
+  description = "Seconds between two observations of each node, pod and container: 60 or 300."
+  type        = number
+  default     = 60
   nullable    = false
 }
 

@@ -15,6 +15,16 @@ variables {
   node_subnet_ids          = { ap-southeast-1a = "subnet-1a", ap-southeast-1b = "subnet-1b", ap-southeast-1c = "subnet-1c" }
   node_group               = { instance_types = ["m5.2xlarge", "m5a.2xlarge"], desired = 2 }
   admin_role_arns          = ["arn:aws:iam::111122223333:role/platform-engineers"]
+  node_release_version     = "1.35.6-20260714"
+
+  addon_versions = {
+    amazon-cloudwatch-observability = "v6.2.0-eksbuild.1"
+    coredns                         = "v1.14.2-eksbuild.4"
+    eks-pod-identity-agent          = "v1.3.10-eksbuild.3"
+    kube-proxy                      = "v1.35.3-eksbuild.13"
+    metrics-server                  = "v0.8.1-eksbuild.6"
+    vpc-cni                         = "v1.22.4-eksbuild.3"
+  }
 }
 
 run "the_cluster_is_private_and_encrypted_and_logs_everything" {
@@ -42,12 +52,17 @@ run "the_cluster_is_private_and_encrypted_and_logs_everything" {
 
   assert {
     condition     = length(aws_eks_cluster.this.enabled_cluster_log_types) == 5
-    error_message = "All five control plane logs must be on."
+    error_message = "All five logs of the control plane must be on, unless the environment chooses."
   }
 
   assert {
-    condition     = keys(aws_eks_access_entry.admin) == ["arn:aws:iam::111122223333:role/platform-engineers"]
+    condition     = { for arn, association in aws_eks_access_policy_association.this : arn => basename(association.policy_arn) } == { "arn:aws:iam::111122223333:role/platform-engineers" = "AmazonEKSClusterAdminPolicy" }
     error_message = "Only the named roles may enter."
+  }
+
+  assert {
+    condition     = aws_eks_cluster.this.zonal_shift_config[0].enabled
+    error_message = "With nodes in several zones, traffic must be able to leave one of them."
   }
 }
 
@@ -80,14 +95,17 @@ run "each_zone_has_a_node_group_of_one_to_ten_nodes" {
   }
 }
 
-run "add_ons_are_complete_and_have_roles_of_their_own" {
+run "add_ons_are_pinned_and_have_roles_of_their_own" {
   command = plan
 
   assert {
-    condition = setunion(keys(aws_eks_addon.before_nodes), keys(aws_eks_addon.this)) == toset([
-      "vpc-cni", "coredns", "kube-proxy", "eks-pod-identity-agent", "aws-ebs-csi-driver", "metrics-server", "amazon-cloudwatch-observability",
-    ])
-    error_message = "An add-on is missing, or one too many."
+    condition     = tomap({ for name, addon in merge(aws_eks_addon.before_nodes, aws_eks_addon.this) : name => addon.addon_version }) == tomap(var.addon_versions)
+    error_message = "Each add-on must have its version, and no other may be installed."
+  }
+
+  assert {
+    condition     = alltrue([for group in aws_eks_node_group.this : group.release_version == "1.35.6-20260714" && group.node_repair_config[0].enabled])
+    error_message = "The nodes' image must be pinned, and nodes must be repaired."
   }
 
   assert {
@@ -96,13 +114,68 @@ run "add_ons_are_complete_and_have_roles_of_their_own" {
   }
 
   assert {
-    condition     = { for name, association in aws_eks_pod_identity_association.addon : name => association.service_account } == { vpc-cni = "aws-node", aws-ebs-csi-driver = "ebs-csi-controller-sa", amazon-cloudwatch-observability = "cloudwatch-agent" }
+    condition     = { for name, association in aws_eks_pod_identity_association.addon : name => association.service_account } == { vpc-cni = "aws-node", amazon-cloudwatch-observability = "cloudwatch-agent" }
     error_message = "Add-ons that call AWS must do so by their own service account."
   }
 
   assert {
     condition     = length(aws_iam_role_policy_attachment.node) == 2
     error_message = "A node may join and pull, no more."
+  }
+}
+
+run "agents_inject_nothing_and_write_to_the_groups_that_exist" {
+  command = plan
+
+  assert {
+    condition     = !local.cloudwatch.applicationSignals.enabled && !local.cloudwatch.manager.applicationSignals.autoMonitor.monitorAllServices
+    error_message = "Application Signals must be off: it changes other people's pods."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.cloudwatch.policy, "CreateLogGroup")
+    error_message = "The agents must not create log groups: Terraform does, with a retention."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_iam_role_policy.cloudwatch.policy).Statement[0].Resource) == length(aws_cloudwatch_log_group.containers)
+    error_message = "The agents must write to the cluster's own groups alone."
+  }
+
+  assert {
+    condition     = alltrue([for group in concat(values(aws_cloudwatch_log_group.containers), [aws_cloudwatch_log_group.control_plane]) : group.retention_in_days == 30])
+    error_message = "Each log group must have a retention."
+  }
+}
+
+run "an_environment_chooses_viewers_and_costs" {
+  command = plan
+
+  variables {
+    node_subnet_ids            = { ap-southeast-1a = "subnet-1a" }
+    viewer_role_arns           = ["arn:aws:iam::111122223333:role/developers"]
+    control_plane_logs         = ["api", "authenticator"]
+    container_insights_seconds = 300
+  }
+
+  assert {
+    condition     = basename(aws_eks_access_policy_association.this["arn:aws:iam::111122223333:role/developers"].policy_arn) == "AmazonEKSViewPolicy"
+    error_message = "A viewer must be able to read only."
+  }
+
+  assert {
+    condition     = aws_eks_cluster.this.enabled_cluster_log_types == toset(["api", "authenticator"])
+    error_message = "The chosen logs must be on, and no other."
+  }
+
+  assert {
+    condition     = local.cloudwatch.agents[0].config.logs.metrics_collected.kubernetes.metrics_collection_interval == 300
+    error_message = "Container Insights must observe as seldom as chosen."
+  }
+
+  assert {
+    condition     = !aws_eks_cluster.this.zonal_shift_config[0].enabled
+    error_message = "Nodes in one zone have no other to shift to."
   }
 }
 
@@ -130,9 +203,25 @@ run "wrong_values_are_refused" {
     node_group               = { instance_types = ["t3.large"], max = 11, capacity_type = "RESERVED" }
     endpoint_public_cidrs    = ["0.0.0.0/0"]
     admin_role_arns          = []
+    viewer_role_arns         = ["developers"]
+    control_plane_logs       = ["kubelet"]
+    log_retention_days       = 10
+
+    container_insights_seconds = 90
   }
 
   expect_failures = [
     var.environment, var.account_id, var.kubernetes_version, var.control_plane_subnet_ids, var.node_group, var.endpoint_public_cidrs, var.admin_role_arns,
+    var.viewer_role_arns, var.control_plane_logs, var.log_retention_days, var.container_insights_seconds,
   ]
+}
+
+run "versions_of_another_kubernetes_are_refused" {
+  command = plan
+
+  variables {
+    kubernetes_version = "1.36"
+  }
+
+  expect_failures = [var.addon_versions, var.node_release_version]
 }

@@ -17,6 +17,8 @@ variables {
   queue_name              = "dev-jobs"
   dead_letter_queue_name  = "dev-jobs-dead"
   jobs_table_name         = "dev-jobs"
+  nat_gateway_ids         = { ap-southeast-1a = "nat-0a", ap-southeast-1b = "nat-0b" }
+  certificate_arn         = "arn:aws:acm:ap-southeast-1:111122223333:certificate/0a1b2c3d-0000-0000-0000-000000000000"
 
   target_group_arn_suffixes = {
     frontend              = "targetgroup/dev-frontend/73e2d6bc24d8a067"
@@ -29,7 +31,10 @@ run "alarms_are_on_what_people_feel_and_go_to_the_topic" {
   command = plan
 
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["agentgateway-down", "agentgateway-slow", "errors", "frontend-down", "frontend-slow", "jobs-dead", "jobs-wait", "load-balancer-errors", "nodes-failed", "table-throttled"]
+    condition = keys(aws_cloudwatch_metric_alarm.this) == [
+      "agentgateway-down", "agentgateway-slow", "certificate-expires", "department-data-stale", "department-unreachable", "errors", "frontend-down", "frontend-slow",
+      "jobs-dead", "jobs-wait", "load-balancer-errors", "metrics-missing", "nodes-failed", "pods-crash", "table-throttled", "workloads-unavailable",
+    ]
     error_message = "There must be alarms on errors, slowness, outage, waiting and dead jobs."
   }
 
@@ -44,17 +49,34 @@ run "alarms_are_on_what_people_feel_and_go_to_the_topic" {
   }
 }
 
-run "logs_are_kept_for_a_time" {
+run "dashboard_shows_all_its_widgets" {
   command = plan
 
   assert {
-    condition     = alltrue([for group in values(aws_cloudwatch_log_group.this) : group.retention_in_days == 30]) && length(aws_cloudwatch_log_group.this) == 4
-    error_message = "The four log groups of Container Insights must have a retention."
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 8
+    error_message = "The dashboard must show its eight widgets."
+  }
+}
+
+run "one_alarm_looks_at_all_nat_gateways" {
+  command = plan
+
+  assert {
+    condition     = { for query in aws_cloudwatch_metric_alarm.nat.metric_query : query.id => try(query.metric[0].dimensions["NatGatewayId"], query.expression) } == { gateway0 = "nat-0a", gateway1 = "nat-0b", all = "SUM(METRICS())" }
+    error_message = "The alarm must sum all gateways."
+  }
+}
+
+run "vpn_has_an_alarm_where_there_is_one" {
+  command = plan
+
+  variables {
+    vpn_connection_ids = { on-premises = "vpn-1" }
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 6
-    error_message = "The dashboard must show its six widgets."
+    condition     = aws_cloudwatch_metric_alarm.this["vpn-tunnel-down"].dimensions == tomap({ VpnId = "vpn-1" })
+    error_message = "The connection's tunnels must be watched."
   }
 }
 
@@ -69,16 +91,6 @@ run "database_has_alarms_where_there_is_one" {
     condition     = aws_cloudwatch_metric_alarm.this["database-full"].dimensions == tomap({ DBInstanceIdentifier = "dev-frontend" })
     error_message = "The database's storage must be watched."
   }
-}
-
-run "retention_that_cloudwatch_does_not_know_is_refused" {
-  command = plan
-
-  variables {
-    log_retention_days = 10
-  }
-
-  expect_failures = [var.log_retention_days]
 }
 
 run "address_without_a_host_is_refused" {

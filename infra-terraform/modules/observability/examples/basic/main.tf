@@ -11,6 +11,8 @@ module "observability" {
   queue_name              = "dev-jobs"
   dead_letter_queue_name  = "dev-jobs-dead"
   jobs_table_name         = "dev-jobs"
+  nat_gateway_ids         = { ap-southeast-1a = "nat-0a" }
+  certificate_arn         = "arn:aws:acm:ap-southeast-1:111122223333:certificate/0a1b2c3d-0000-0000-0000-000000000000"
 
   target_group_arn_suffixes = {
     frontend              = "targetgroup/dev-frontend/73e2d6bc24d8a067"

@@ -1,14 +1,24 @@
 """A month's bill of a plan, line by line."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from infrastructure.cost.tables import HOURS, Prices, Usage
 from infrastructure.resources import Plan, Resource, resources
 
 OTHER: Final = "other"
 """The item of what the brief's budget does not name."""
+
+OBSERVATIONS: Final = {"cluster": 250, "node": 28, "pod": 30, "container": 12}
+"""Metrics that Container Insights with enhanced observability reports of each of them at once.
+
+Counted in the agent's declarations (aws/amazon-cloudwatch-agent,
+translator/tocwconfig/sampleConfig/prometheus_and_kubernetes_config.yaml), without those that only some pods have. The
+cluster's are of workloads, namespaces, and of the API server by verb and resource: reckoned.
+"""
+CONTAINERS_A_POD: Final = 1.3
 
 PRICED: Final = frozenset(
     [
@@ -217,20 +227,43 @@ class Bill:
 
     def _watching(self) -> Iterator[Line]:
         item = "CloudWatch"
-        logs = self._nodes * self._usage.log_gb_a_node
-        yield self._line(item, "logs", "log-gb", logs, "GB")
-        if any(addon.values["addon_name"] == "amazon-cloudwatch-observability" for addon in self._all("aws_eks_addon")):
-            seen = self._nodes * self._usage.million_observations_a_node
-            yield self._line(item, "Container Insights", "container-insights-million-observations", seen, "million")
-        if any(
-            (template.values["monitoring"] or [{}])[0].get("enabled") for template in self._all("aws_launch_template")
-        ):
-            metrics = 7 * self._nodes
-            yield self._line(
-                item, "nodes by the minute", "detailed-monitoring-metric-month", metrics, "metric", "seven a node"
-            )
+        yield self._line(item, "logs of nodes and pods", "log-gb", self._nodes * self._usage.log_gb_a_node, "GB")
+        for cluster in self._all("aws_eks_cluster"):
+            kinds = cluster.values["enabled_cluster_log_types"]
+            size = sum(self._usage.control_plane_log_gb[kind] for kind in kinds)
+            yield self._line(item, "logs of the control plane", "log-gb", size, "GB", ", ".join(sorted(kinds)))
+        for addon in self._all("aws_eks_addon"):
+            if addon.values["addon_name"] == "amazon-cloudwatch-observability":
+                yield from self._agents(json.loads(addon.values["configuration_values"]))
         yield self._line(item, "alarms", "alarm-month", len(self._all("aws_cloudwatch_metric_alarm")), "month")
         yield self._line(item, "dashboards", "dashboard-month", len(self._all("aws_cloudwatch_dashboard")), "month")
+
+    def _agents(self, configuration: Mapping[str, Any]) -> Iterator[Line]:
+        """What the CloudWatch agents report: observations of Container Insights, and the services' own metrics."""
+        for agent in configuration["agents"]:
+            collected = agent["config"]["logs"]["metrics_collected"]
+            if "kubernetes" in collected:
+                interval = collected["kubernetes"]["metrics_collection_interval"]
+                times = HOURS * 3600 / interval
+                a_pod = OBSERVATIONS["pod"] + CONTAINERS_A_POD * OBSERVATIONS["container"]
+                at_once = OBSERVATIONS["cluster"] + self._nodes * (
+                    OBSERVATIONS["node"] + self._usage.pods_a_node * a_pod
+                )
+                yield self._line(
+                    "CloudWatch",
+                    "Container Insights",
+                    "container-insights-million-observations",
+                    times * at_once / 1e6,
+                    "million",
+                    f"each {interval} s",
+                )
+            if "prometheus" in collected:
+                count = 0
+                for declared in collected["prometheus"]["emf_processor"]["metric_declaration"]:
+                    names = sum(len(selector.split("|")) for selector in declared["metric_selectors"])
+                    sets = [self._usage.departments if "department" in each else 1 for each in declared["dimensions"]]
+                    count += names * sum(sets)
+                yield self._line("CloudWatch", "metrics of services", "custom-metric-month", count, "metric")
 
     def _on_premises(self) -> Iterator[Line]:
         note = "two tunnels"

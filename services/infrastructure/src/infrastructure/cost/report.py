@@ -12,7 +12,7 @@ BUYS: Final = {
     "NAT": "A gateway in each zone that has nodes: one zone's loss leaves the others' way out. Singapore's prices.",
     "ALB": "A second, internal load balancer: on-premises and pods reach the gateway without the internet.",
     "S3": "Singapore's prices, and each request.",
-    "CloudWatch": "Container Insights of every pod, and nodes by the minute: what the alarms look at.",
+    "CloudWatch": "Container Insights of every pod, the services' own metrics, and in prod the API server's audit log.",
     "VPC endpoints": "Each service in each zone: AWS's own services are reached without the internet, under policies.",
     OTHER: "What the brief's figures leave out: WAF, public IPv4 addresses, data to the internet, tables, keys, DNS; "
     "in prod also a database with a standby, VPN and DNS to on-premises.",

@@ -65,7 +65,9 @@ class Usage(_Table):
     thousand_object_writes: float
     thousand_object_reads: float
     log_gb_a_node: float
-    million_observations_a_node: float
+    control_plane_log_gb: dict[str, float]
+    pods_a_node: float
+    departments: int
     budget: dict[str, float]
 
 

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from common.service_tokens import InvalidServiceToken, ServiceTokenVerifier, authenticate_service_request
 from mcp_server.catalog import Catalog
 from mcp_server.errors import NotPermitted, NotServed
+from mcp_server.turns import SUBJECT
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class AccessControl:
         try:
             caller = await authenticate_service_request(Headers(scope=scope), self._verifier)
             scope[OFFER] = self._catalog.offer(caller)
+            scope[SUBJECT] = caller.subject
         except InvalidServiceToken as error:
             log.warning("request.unauthenticated", reason=str(error))
             refused = _refusal(401, INVALID_REQUEST, "Unauthorized", {"www-authenticate": "Bearer"})

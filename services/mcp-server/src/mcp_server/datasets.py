@@ -1,8 +1,10 @@
 """A data set in memory: found by key, searched by text, never changed once made."""
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import orjson
@@ -61,6 +63,8 @@ class DataTable:
         if not self._rows:
             raise BrokenObject(f"{spec.object} has no row with a key in {spec.key}")
         self._indexes: dict[tuple[tuple[str, ...], bool], TextIndex] = {}
+        self._dates: dict[str, list[tuple[date, str]]] = {}
+        self._making = threading.Lock()
         self._encoded: dict[tuple[str, ...], dict[int, orjson.Fragment]] = {}
 
     @classmethod
@@ -116,27 +120,45 @@ class DataTable:
             del self._encoded[next(iter(self._encoded))]
         return known
 
-    def column(self, name: str) -> Iterable[tuple[str, Any]]:
-        """Each key with its value in one column, in the order of the object."""
-        values = self._values[name]
-        return ((key, values[row]) for key, row in self._rows.items())
+    def dates(self, column: str) -> list[tuple[date, str]]:
+        """The dates of one column with their keys, in order; values that are no ISO 8601 date are left out.
+
+        The first call sorts the column, so call it from a thread.
+        """
+        if column not in self._dates:
+            with self._making:
+                values = self._values[column]
+                found = ((_date(values[row]), key) for key, row in self._rows.items())
+                self._dates[column] = sorted((day, key) for day, key in found if day is not None)
+        return self._dates[column]
 
     def text_index(self, columns: Sequence[str], *, passages: bool = False) -> TextIndex:
-        """What a search over `columns` goes through; made at the first search of that choice, so call it from a thread.
+        """The index that a search over `columns` uses. The first call for a choice makes it, so call it from a thread.
 
         Args:
             columns: Only these count, and so only these can have an influence on what is found.
             passages: Each sentence is an entry of its own, rather than the whole text.
         """
         choice = (tuple(columns), passages)
-        if (index := self._indexes.get(choice)) is None:
-            texts = (
-                (key, [str(value) for name in columns if (value := self._values[name][row]) is not None])
-                for key, row in self._rows.items()
-            )
-            index = TextIndex.of_passages(texts) if passages else TextIndex.of_lines(texts)
-            self._indexes[choice] = index
-        return index
+        if choice not in self._indexes:
+            # One thread makes it; others that need it wait.
+            with self._making:
+                if choice not in self._indexes:
+                    self._indexes[choice] = self._make_index(columns, passages=passages)
+        return self._indexes[choice]
+
+    def _make_index(self, columns: Sequence[str], *, passages: bool) -> TextIndex:
+        texts = (
+            (key, [str(value) for name in columns if (value := self._values[name][row]) is not None])
+            for key, row in self._rows.items()
+        )
+        return TextIndex.of_passages(texts) if passages else TextIndex.of_lines(texts)
+
+    def prepare(self) -> None:
+        """Make the indexes of the data set's own search, with and without restricted columns."""
+        for hidden in (frozenset(self.spec.restricted_columns), frozenset[str]()):
+            if columns := [name for name in self.spec.search if name not in hidden]:
+                self.text_index(columns)
 
     def prepare_like(self, older: "DataTable") -> None:
         """Make the indexes that the older version has, so that the first search of the new one does not wait."""
@@ -154,6 +176,13 @@ def key_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None else str(value).strip()
+
+
+def _date(value: object) -> date | None:
+    try:
+        return date.fromisoformat(str(value).strip()[:10])
+    except ValueError:
+        return None
 
 
 def _check_columns(spec: Dataset, table: Table) -> None:

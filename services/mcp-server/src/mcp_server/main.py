@@ -32,6 +32,7 @@ from mcp_server.s3 import DepartmentObjects
 from mcp_server.server import build_server
 from mcp_server.settings import Settings
 from mcp_server.toolsets import TOOLSETS
+from mcp_server.turns import Turns
 
 # Callers let go of what they do not use after 4 s: where the server came first, a request could meet that moment.
 KEEP_ALIVE_SECONDS = 30
@@ -76,9 +77,12 @@ def create_app(
             verifier = ServiceTokenVerifier(
                 settings, session, audience=f"mcp-{settings.department}", allowed_callers=settings.allowed_callers
             )
-            endpoint = AccessControl(Splicing(StreamableHTTPASGIApp(manager)), verifier, catalog)
-            # Without sessions there is nothing to listen to (GET) nor to end (DELETE).
-            methods = ["POST"] if manager.stateless else None
+            answering: ASGIApp = Splicing(StreamableHTTPASGIApp(manager))
+            methods = None
+            if manager.stateless:
+                # Without sessions there is nothing to listen to (GET) nor to end (DELETE), so every request ends soon.
+                answering, methods = Turns(answering, settings.max_body_bytes), ["POST"]
+            endpoint = AccessControl(answering, verifier, catalog)
             app.router.routes += [
                 Route("/mcp", endpoint, methods=methods),
                 *health_routes(catalog, verifier.keys),

@@ -64,6 +64,9 @@ class DatasetStore:
         while True:
             department = self._department.current()
             await self.refresh()
+            for state in list(self._states.values()):
+                if state.table is not None:
+                    await asyncio.to_thread(state.table.prepare)
             # Whoever waits for a first version, waits with nothing to serve.
             complete = bool(self._states) and all(state.table is not None for state in self._states.values())
             pause = self._refresh_seconds if complete else min(self._refresh_seconds, FIRST_VERSION_SECONDS)

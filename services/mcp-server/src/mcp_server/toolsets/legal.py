@@ -1,5 +1,6 @@
 """Legal's own tools: contracts that expire, and clauses found by their words."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -79,8 +80,8 @@ async def expiring(call: Call) -> dict[str, Any]:
     last = date.fromordinal(min(first.toordinal() + arguments.within_days, date.max.toordinal()))
 
     def find() -> list[tuple[date, str]]:
-        ends = ((_day(value), key) for key, value in contracts.table.column(END))
-        return sorted((end, key) for end, key in ends if end is not None and first <= end <= last)
+        ends = contracts.table.dates(END)
+        return ends[bisect_left(ends, first, key=_day) : bisect_right(ends, last, key=_day)]
 
     ending = await in_thread(find)
     columns = _without_clauses(contracts)
@@ -91,11 +92,8 @@ async def expiring(call: Call) -> dict[str, Any]:
     return {"first_day": str(first), "last_day": str(last), "total": len(ending), "rows": rows}
 
 
-def _day(value: object) -> date | None:
-    try:
-        return date.fromisoformat(str(value).strip()[:10])
-    except ValueError:
-        return None
+def _day(end: tuple[date, str]) -> date:
+    return end[0]
 
 
 async def search_clauses(call: Call) -> dict[str, Any]:

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import expect
 from tests.frontend.expected import MEMOS, SAMPLES, TABLES, gets_columns, is_right
 from tests.frontend.gate import LONG_ROWS, long_file
-from tests.frontend.person import People
+from tests.frontend.person import People, Person
 from tests.frontend.site import Site
 from tests.helpers.data import DataSet
 from tests.helpers.files import read_table
@@ -65,6 +66,29 @@ def test_progress_preview_and_report_are_shown(people: People, site: Site, tmp_p
     found = person.page.get_by_role("region", name="What was found")
     expect(found.get_by_role("row", name=re.compile(r"vendor_id finance.vendors 74,000 4,001"))).to_be_visible()
     person.look("ready")
+
+
+def test_files_are_deleted_and_unfinished_uploads_aborted_from_the_list(people: People, site: Site) -> None:
+    with httpx2.Client(base_url=site.api, headers={"Authorization": f"Bearer {site.token('frank')}"}) as frank:
+        for file in frank.get("/api/files?limit=100").json()["files"]:
+            frank.delete(f"/api/files/{file['id']}").raise_for_status()
+        frank.post("/api/uploads", json={"name": "large.csv", "size": 20 << 30}).raise_for_status()
+        person = people("frank")
+        person.enrich(SAMPLES / "invoices.csv")
+        delete_and_abort(person)
+        for kind in ("files", "uploads", "jobs"):
+            assert frank.get(f"/api/{kind}").json()[kind] == []
+
+
+def delete_and_abort(person: Person) -> None:
+    """Everything in the list of somebody who has enriched invoices.csv, and has begun to upload large.csv."""
+    items = person.page.get_by_role("listitem")
+    expect(items.filter(has_text="large.csv")).to_contain_text("upload not complete")
+    person.page.on("dialog", lambda dialog: dialog.accept())
+    person.page.get_by_role("button", name="Abort large.csv").click()
+    expect(items.filter(has_text="large.csv")).to_have_count(0)
+    person.page.get_by_role("button", name="Delete invoices.csv").first.click()
+    expect(items.filter(has_text="invoices.csv")).to_have_count(0)
 
 
 def test_a_user_of_another_department_is_refused_politely(people: People) -> None:

@@ -40,6 +40,9 @@ export function send(path, body) {
   return call(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 }
 
+/** The uploads that this page is sending. */
+export const sending = new Set();
+
 /** Upload a file; onProgress is told the part that has arrived, from 0 to 1. */
 export async function upload(file, onProgress) {
   if (file.size < LARGE) {
@@ -48,6 +51,7 @@ export async function upload(file, onProgress) {
     );
   }
   const begun = await send("/uploads", { name: file.name, size: file.size });
+  sending.add(begun.id);
   const arrived = new Map();
   const waiting = [...begun.parts];
   const parts = [];
@@ -71,6 +75,8 @@ export async function upload(file, onProgress) {
     waiting.length = 0;
     await call(`/uploads/${begun.id}`, { method: "DELETE" }).catch(() => null);
     throw error;
+  } finally {
+    sending.delete(begun.id);
   }
 }
 

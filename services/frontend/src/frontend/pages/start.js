@@ -1,6 +1,6 @@
 // The first page: a file is chosen, its first rows are shown, it is enriched, and it is there to be downloaded.
 
-import { call, follow, reportUrl, resultUrl, send, upload } from "./service.js";
+import { call, follow, reportUrl, resultUrl, send, sending, upload } from "./service.js";
 
 const form = document.getElementById("form");
 const input = document.getElementById("file");
@@ -188,9 +188,26 @@ function entry(job) {
   } else if (job.retryable) {
     actions.append(make("button", { type: "button", "aria-label": `Try ${job.file.name} again`, onclick: () => act(`/jobs/${job.id}/retry`, "POST") }, "Try again"));
   }
-  const time = make("time", { datetime: job.created_at }, new Date(job.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" }));
+  if (job.finished_at) actions.append(removal("Delete", job.file.name, `/files/${job.file.id}`));
   const reason = job.error ? make("p", { className: "reason" }, job.error.detail) : null;
-  return make("li", { "data-job": job.id, "data-status": job.status }, name, time, state, actions, reason);
+  return make("li", { "data-job": job.id, "data-status": job.status }, name, when(job), state, actions, reason);
+}
+
+function when(record) {
+  const text = new Date(record.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+  return make("time", { datetime: record.created_at }, text);
+}
+
+// A file that no job was started on, or an upload that is not complete: it takes room, so it can be seen and removed.
+function leftover(record, state, verb, path) {
+  const name = make("span", { className: "name" }, record.name);
+  const actions = make("span", { className: "actions" }, removal(verb, record.name, path));
+  return make("li", { "data-left": record.id }, name, when(record), make("span", { className: "state" }, state), actions);
+}
+
+function removal(verb, name, path) {
+  const remove = () => confirm(`${verb} ${name}? This cannot be undone.`) && act(path, "DELETE");
+  return make("button", { type: "button", "aria-label": `${verb} ${name}`, onclick: remove }, verb);
 }
 
 async function act(path, method) {
@@ -213,9 +230,22 @@ function update(job) {
 }
 
 async function refresh() {
-  const { jobs } = await call("/jobs?limit=20");
-  document.getElementById("no-files").hidden = jobs.length > 0;
-  list.replaceChildren(...jobs.map(entry));
+  const [{ jobs }, { files }, { uploads }] = await Promise.all(
+    ["/jobs?limit=20", "/files?limit=20", "/uploads?limit=20"].map((path) => call(path)),
+  );
+  const used = new Set(jobs.map((job) => job.file.id));
+  const entries = [
+    ...jobs.map((job) => [job, entry(job)]),
+    ...files
+      .filter((file) => !used.has(file.id))
+      .map((file) => [file, leftover(file, "stored", "Delete", `/files/${file.id}`)]),
+    ...uploads
+      .filter((upload) => !sending.has(upload.id))
+      .map((upload) => [upload, leftover(upload, "upload not complete", "Abort", `/uploads/${upload.id}`)]),
+  ];
+  entries.sort(([one], [other]) => (one.created_at < other.created_at ? 1 : -1));
+  document.getElementById("no-files").hidden = entries.length > 0;
+  list.replaceChildren(...entries.map(([, made]) => made));
   for (const job of jobs) {
     if (job.finished_at || followed.has(job.id)) continue;
     followed.add(job.id); // it was begun before this page was opened, or in another window

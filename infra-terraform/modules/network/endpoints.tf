@@ -1,4 +1,10 @@
 locals {
+  # Buckets of this region only: the endpoint takes no other region's traffic.
+  layer_buckets = [
+    "prod-${var.region}-starport-layer-bucket", # ECR: docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+    "prod-registry-k8s-io-${var.region}",       # registry.k8s.io, for callers in AWS: its cmd/archeio/internal/app/buckets.go
+  ]
+
   own_principals = {
     Sid       = "OwnAccount"
     Effect    = "Allow"
@@ -40,12 +46,12 @@ resource "aws_vpc_endpoint" "s3" {
         }
       }),
       {
-        # Presigned requests of the account's own roles; and where ECR keeps the layers of images.
+        # Registries send nodes to these buckets for the layers of images, without or with another account's credentials.
         Sid       = "ImageLayers"
         Effect    = "Allow"
         Principal = "*"
         Action    = "s3:GetObject"
-        Resource  = "arn:${data.aws_partition.current.partition}:s3:::prod-${var.region}-starport-layer-bucket/*"
+        Resource  = [for bucket in local.layer_buckets : "arn:${data.aws_partition.current.partition}:s3:::${bucket}/*"]
       },
     ]
   })

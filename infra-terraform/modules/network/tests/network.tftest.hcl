@@ -65,13 +65,18 @@ run "three_zones_have_subnets_of_each_tier_and_a_nat_gateway_each" {
   }
 
   assert {
-    condition     = strcontains(aws_vpc_endpoint.s3.policy, "\"aws:ResourceAccount\":\"111122223333\"") && strcontains(aws_vpc_endpoint.s3.policy, "prod-ap-southeast-1-starport-layer-bucket")
-    error_message = "The S3 endpoint must reach the account's own buckets and ECR's image layers."
+    condition     = strcontains(aws_vpc_endpoint.s3.policy, "\"aws:ResourceAccount\":\"111122223333\"") && strcontains(aws_vpc_endpoint.s3.policy, "prod-ap-southeast-1-starport-layer-bucket") && strcontains(aws_vpc_endpoint.s3.policy, "prod-registry-k8s-io-ap-southeast-1")
+    error_message = "The S3 endpoint must reach the account's own buckets and the image layers of ECR and registry.k8s.io."
   }
 
   assert {
     condition     = aws_flow_log.this.traffic_type == "ALL" && aws_cloudwatch_log_group.flow.retention_in_days == 30
     error_message = "All traffic must be logged and kept for 30 days."
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.flow.policy).Statement : statement.Action])) == toset(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"])
+    error_message = "The flow logs' role must have what AWS lists as the least: docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html"
   }
 
   assert {
@@ -113,6 +118,49 @@ run "a_zone_keeps_its_addresses_whatever_others_there_are" {
     condition     = aws_subnet.public["ap-southeast-1c"].cidr_block == "10.0.3.0/24" && aws_subnet.private["ap-southeast-1c"].cidr_block == "100.64.32.0/20"
     error_message = "The addresses of zone c must not depend on zone b."
   }
+}
+
+run "dns_is_open_to_the_servers_that_queries_are_forwarded_to" {
+  command = plan
+
+  variables {
+    on_premises_dns_servers = ["192.168.0.53"]
+  }
+
+  assert {
+    condition     = toset([for rule in aws_network_acl.this["internal"].egress : "${rule.protocol} ${rule.from_port}" if rule.cidr_block == "192.168.0.53/32"]) == toset(["tcp 53", "udp 53"])
+    error_message = "Queries must reach the server by UDP and TCP."
+  }
+
+  assert {
+    condition     = toset([for rule in aws_network_acl.this["internal"].ingress : "${rule.protocol} ${rule.from_port} ${rule.to_port}" if rule.cidr_block == "192.168.0.53/32"]) == toset(["tcp 1024 65535", "udp 1024 65535"])
+    error_message = "The server's answers must come back by UDP and TCP."
+  }
+}
+
+run "an_access_list_holds_the_rules_of_as_many_networks_and_servers_as_are_taken" {
+  command = plan
+
+  variables {
+    on_premises_cidrs       = ["192.168.0.0/18", "192.168.64.0/18", "192.168.128.0/18", "192.168.192.0/18"]
+    on_premises_dns_servers = ["192.168.0.53", "192.168.64.53"]
+  }
+
+  assert {
+    condition     = length(aws_network_acl.this["internal"].ingress) == 20 && length(aws_network_acl.this["internal"].egress) <= 20
+    error_message = "A network ACL holds 20 rules each way."
+  }
+}
+
+run "more_networks_and_servers_than_an_access_list_holds_are_refused" {
+  command = plan
+
+  variables {
+    on_premises_cidrs       = ["192.168.0.0/18", "192.168.64.0/18", "192.168.128.0/18", "192.168.192.0/18"]
+    on_premises_dns_servers = ["192.168.0.53", "192.168.64.53", "192.168.128.53"]
+  }
+
+  expect_failures = [var.on_premises_dns_servers]
 }
 
 run "one_zone_is_refused" {

@@ -1,3 +1,7 @@
+locals {
+  logs = "arn:${data.aws_partition.current.partition}:logs:${var.region}:${var.account_id}"
+}
+
 resource "aws_cloudwatch_log_group" "flow" {
   name              = "/aws/vpc/${var.environment}-file-processing/flow"
   retention_in_days = var.flow_log_retention_days
@@ -12,6 +16,9 @@ resource "aws_flow_log" "this" {
   max_aggregation_interval = 600
 
   tags = { Name = "${var.environment}-file-processing" }
+
+  # At destroy the flow log goes first, then the right to write, then the group: a late record does not make the group again.
+  depends_on = [aws_iam_role_policy.flow]
 }
 
 resource "aws_iam_role" "flow" {
@@ -35,10 +42,19 @@ resource "aws_iam_role_policy" "flow" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-      Resource = "arn:${data.aws_partition.current.partition}:logs:${var.region}:${var.account_id}:log-group:${aws_cloudwatch_log_group.flow.name}:*"
-    }]
+    # These five are the least that AWS lists: docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = "${local.logs}:log-group:${aws_cloudwatch_log_group.flow.name}:*"
+      },
+      {
+        # Asked for all groups of the account.
+        Effect   = "Allow"
+        Action   = "logs:DescribeLogGroups"
+        Resource = "${local.logs}:log-group:*"
+      },
+    ]
   })
 }

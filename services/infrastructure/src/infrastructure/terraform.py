@@ -43,6 +43,7 @@ provider "aws" {
 """
 LOCAL_STATE: Final = 'terraform {\n  backend "local" {}\n}\n'
 FILESYSTEM_MIRROR: Final = re.compile(r'\bfilesystem_mirror\s*\{[^}]*?\bpath\s*=\s*"([^"]+)"')
+GRAPH_EDGE: Final = re.compile(r'^\s*"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
 FAKE_CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_REGION": REGION}
 
 
@@ -90,9 +91,9 @@ def cli_configuration(mirrors: Sequence[Path]) -> str:
     )
 
 
-def source_hash() -> str:
+def source_hash(override: str = "") -> str:
     """One value for the content of the tree, and of what is planned for: equal content gives equal plans."""
-    digest = hashlib.sha256(json.dumps(ACCOUNT).encode())
+    digest = hashlib.sha256(json.dumps(ACCOUNT).encode() + override.encode())
     for file in sorted((REPOSITORY / TREE).rglob("*")):
         if file.suffix in {".tf", ".hcl", ".json"} and ".terraform" not in file.parts:
             digest.update(str(file.relative_to(REPOSITORY)).encode() + b"\0" + file.read_bytes())
@@ -151,6 +152,22 @@ class Workspace:
         """Give a root its variables, as a person does who keeps them in a file of their own."""
         (self.path(root) / "account.auto.tfvars.json").write_text(json.dumps(variables))
 
+    def dependencies(self, root: str) -> dict[str, set[str]]:
+        """What each resource waits for, directly or not, as Terraform's own graph has it; by address without keys."""
+        drawn = self.run(root, "graph").stdout
+        next_ones: dict[str, set[str]] = {}
+        for source, target in GRAPH_EDGE.findall(drawn):
+            next_ones.setdefault(source, set()).add(target)
+        found: dict[str, set[str]] = {}
+        for start in next_ones:
+            waiting, seen = [start], set[str]()
+            while waiting:
+                new = next_ones.get(waiting.pop(), set()) - seen
+                seen |= new
+                waiting.extend(new)
+            found[start] = seen
+        return found
+
     def plan(self, root: str, *arguments: str) -> dict[str, Any]:
         """Plan, and return the plan as `terraform show -json` writes it, with the warnings added under `warnings`."""
         done = self.run(root, "plan", "-json", "-out=plan.tfplan", *arguments)
@@ -160,14 +177,18 @@ class Workspace:
         return shown
 
 
-def environment_plan(name: str, folder: Path) -> dict[str, Any]:
-    """The plan of `environments/<name>` as if nothing existed yet; kept in the cache while no source changes."""
-    kept = cache() / "plans" / f"{name}-{source_hash()}.json"
+def environment_plan(name: str, folder: Path, override: str = "") -> dict[str, Any]:
+    """The plan of `environments/<name>` as if nothing existed yet; kept in the cache while no source changes.
+
+    `override` is Terraform that replaces arguments of the root, as an override file does.
+    """
+    kept = cache() / "plans" / f"{name}-{source_hash(override)}.json"
     if not kept.is_file():
         root = f"environments/{name}"
         workspace = Workspace(folder)
         workspace.detach(root)
         workspace.write_variables(root, {"account": ACCOUNT})
+        (workspace.path(root) / "values_override.tf").write_text(override)
         workspace.init(root)
         plan = workspace.plan(root)
         kept.parent.mkdir(exist_ok=True)

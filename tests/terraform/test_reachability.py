@@ -5,13 +5,24 @@ from ipaddress import IPv4Network
 from typing import Any, Final
 
 import pytest
+from tests.terraform.conftest import alone
 
 from infrastructure.network import Network
 from infrastructure.reachability import Reachability
+from infrastructure.terraform import environment_plan
 
 pytestmark = pytest.mark.slow
 
 ON_PREMISES: Final = IPv4Network("192.168.0.0/16")
+DNS_SERVER: Final = "192.168.0.53"
+FORWARDING: Final = """
+module "platform" {
+  on_premises = {
+    cidrs             = ["192.168.0.0/16"]
+    forwarded_domains = { "corp.example.com" = ["192.168.0.53"] }
+  }
+}
+"""
 
 # Who, whom, port, and the way: None is "not at all".
 BOTH: Final = [
@@ -111,6 +122,45 @@ def test_on_premises_reaches_only_the_internal_load_balancer_and_dns(prod_plan: 
     assert ("resolver", 53, "udp") in found
 
 
+@pytest.fixture(scope="session")
+def with_forwarding(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """prod's plan where queries for a domain of on-premises are forwarded to its DNS server."""
+    with alone("plan-prod-forwarding"):
+        return environment_plan("prod", tmp_path_factory.mktemp("forwarding") / "tree", FORWARDING)
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_dns_passes_both_ways_between_the_vpc_and_on_premises(
+    prod_plan: dict[str, Any], with_forwarding: dict[str, Any], protocol: str
+) -> None:
+    server = Reachability(Network(with_forwarding), [IPv4Network(DNS_SERVER)])
+    assert server.way("forwarder", "on-premises", 53, protocol) == "VPN"
+    assert server.way("on-premises", "resolver", 53, protocol) == "on-premises"
+    # On-premises' other machines ask, and are not asked.
+    others = Reachability(Network(with_forwarding), [IPv4Network("192.168.0.54")])
+    assert others.way("forwarder", "on-premises", 53, protocol) is None
+    assert others.way("on-premises", "resolver", 53, protocol) == "on-premises"
+    assert server.way("forwarder", "on-premises", 443, protocol) is None
+    assert server.way("on-premises", "database", 5432, protocol) is None
+    assert "forwarder" not in Network(prod_plan).places
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_an_access_list_without_dns_one_way_stops_the_forwarder(
+    with_forwarding: dict[str, Any], direction: str, protocol: str
+) -> None:
+    plan = copy.deepcopy(with_forwarding)
+    (internal,) = (acl for acl in all_values(plan, "aws_network_acl") if acl["tags"]["Name"] == "prod-internal")
+    kept = [
+        rule for rule in internal[direction] if (rule["protocol"], rule["cidr_block"]) != (protocol, f"{DNS_SERVER}/32")
+    ]
+    assert len(kept) == len(internal[direction]) - 1
+    internal[direction] = kept
+    paths = Reachability(Network(plan), [IPv4Network(DNS_SERVER)])
+    assert paths.way("forwarder", "on-premises", 53, protocol) is None
+
+
 def test_subnets_of_the_three_tiers_are_where_the_design_has_them(prod_plan: dict[str, Any]) -> None:
     subnets = Network(prod_plan).subnets.values()
     of_tier = {tier: {str(subnet.cidr) for subnet in subnets if subnet.tier == tier} for tier in TIERS}
@@ -125,20 +175,27 @@ TIERS: Final = {
 }
 
 
+def modules(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The root module of a plan and all modules below it, with their planned resources."""
+    found = [plan["planned_values"]["root_module"]]
+    for module in found:
+        found.extend(module.get("child_modules", []))
+    return found
+
+
+def all_values(plan: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The planned values of all resources of a kind."""
+    return [item["values"] for module in modules(plan) for item in module.get("resources", []) if item["type"] == kind]
+
+
 def changed(plan: dict[str, Any], kind: str, *, drop: str | None = None, **values: Any) -> dict[str, Any]:
     """The plan with other values in all resources of a kind, or without those named `drop`."""
     other = copy.deepcopy(plan)
-
-    def walk(module: dict[str, Any]) -> None:
+    for module in modules(other):
         mine = module.get("resources", [])
         module["resources"] = [item for item in mine if not (item["type"] == kind and item["name"] == drop)]
-        for item in module["resources"]:
-            if item["type"] == kind:
-                item["values"].update(values)
-        for child in module.get("child_modules", []):
-            walk(child)
-
-    walk(other["planned_values"]["root_module"])
+    for each in all_values(other, kind):
+        each.update(values)
     return other
 
 

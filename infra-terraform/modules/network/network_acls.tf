@@ -3,6 +3,9 @@ locals {
   # The ports of Windows, Linux and AWS's own clients, as Amazon's guide to network ACLs has them.
   answers = { from = 1024, to = 65535 }
 
+  # DNS uses both: an answer that does not fit into a datagram is asked for again by TCP (RFC 7766).
+  dns_answers = setproduct(["tcp", "udp"], var.on_premises_dns_servers)
+
   acl_rules = {
     public = {
       ingress = [
@@ -22,7 +25,9 @@ locals {
         flatten([for cidr in var.on_premises_cidrs : [
           { protocol = "tcp", from = 443, to = 443, cidr = cidr },
           { protocol = "udp", from = 53, to = 53, cidr = cidr },
+          { protocol = "tcp", from = 53, to = 53, cidr = cidr },
         ]]),
+        [for pair in local.dns_answers : { protocol = pair[0], from = local.answers.from, to = local.answers.to, cidr = "${pair[1]}/32" }],
       )
       egress = concat(
         [for cidr in [var.vpc_cidr, var.pod_cidr] : { protocol = "tcp", from = 443, to = 443, cidr = cidr }],
@@ -31,6 +36,7 @@ locals {
           { protocol = "tcp", from = local.answers.from, to = local.answers.to, cidr = cidr },
           { protocol = "udp", from = local.answers.from, to = local.answers.to, cidr = cidr },
         ]]),
+        [for pair in local.dns_answers : { protocol = pair[0], from = 53, to = 53, cidr = "${pair[1]}/32" }],
       )
     }
     private = {

@@ -91,8 +91,25 @@ variable "on_premises_cidrs" {
   nullable    = false
 
   validation {
-    condition     = length(var.on_premises_cidrs) <= 8 && alltrue([for cidr in var.on_premises_cidrs : can(cidrnetmask(cidr))])
-    error_message = "on_premises_cidrs must be at most 8 IPv4 blocks (a network ACL holds 20 rules), for example 192.168.0.0/16."
+    condition     = alltrue([for cidr in var.on_premises_cidrs : can(cidrnetmask(cidr))])
+    error_message = "on_premises_cidrs must be IPv4 blocks, for example 192.168.0.0/16."
+  }
+}
+
+variable "on_premises_dns_servers" {
+  description = "Addresses of DNS servers on-premises to which queries are forwarded."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for server in var.on_premises_dns_servers : can(cidrnetmask("${server}/32"))])
+    error_message = "on_premises_dns_servers must be IPv4 addresses, for example 192.168.0.53."
+  }
+
+  validation {
+    condition     = 3 * length(var.on_premises_cidrs) + 2 * length(var.on_premises_dns_servers) <= 16
+    error_message = "on_premises_cidrs and on_premises_dns_servers are too many: 3 rules a block and 2 a server must be 16 at most, since a network ACL holds 20 rules."
   }
 }
 

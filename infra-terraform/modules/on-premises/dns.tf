@@ -62,11 +62,14 @@ resource "aws_security_group" "resolver" {
 }
 
 locals {
-  dns_rules = { for pair in setproduct(["tcp", "udp"], var.cidrs) : "${pair[0]} ${pair[1]}" => { protocol = pair[0], cidr = pair[1] } }
+  # DNS uses both: an answer that does not fit into a datagram is asked for again by TCP (RFC 7766).
+  dns_from = { for pair in setproduct(["tcp", "udp"], var.cidrs) : "${pair[0]} ${pair[1]}" => { protocol = pair[0], cidr = pair[1] } }
+  dns_to = { for pair in setproduct(["tcp", "udp"], toset(flatten(values(var.forwarded_domains)))) :
+  "${pair[0]} ${pair[1]}" => { protocol = pair[0], cidr = "${pair[1]}/32" } }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "dns" {
-  for_each = local.dns_rules
+  for_each = local.dns_from
 
   security_group_id = aws_security_group.resolver.id
   description       = "DNS from on-premises"
@@ -77,10 +80,10 @@ resource "aws_vpc_security_group_ingress_rule" "dns" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "dns" {
-  for_each = local.dns_rules
+  for_each = local.dns_to
 
   security_group_id = aws_security_group.resolver.id
-  description       = "DNS to on-premises"
+  description       = "DNS to the servers that queries are forwarded to"
   cidr_ipv4         = each.value.cidr
   ip_protocol       = each.value.protocol
   from_port         = 53

@@ -86,6 +86,13 @@ variable "forwarded_domains" {
     condition     = alltrue([for servers in var.forwarded_domains : length(servers) > 0 && alltrue([for server in servers : can(cidrnetmask("${server}/32"))])])
     error_message = "forwarded_domains must give each domain the IPv4 addresses of its servers, for example { \"corp.example.com\" = [\"192.168.0.53\"] }."
   }
+
+  validation {
+    condition = alltrue([for server in flatten(values(var.forwarded_domains)) : anytrue([
+      for cidr in var.cidrs : try(cidrhost("${server}/${split("/", cidr)[1]}", 0) == cidrhost(cidr, 0), false)
+    ])])
+    error_message = "forwarded_domains must name servers within cidrs: there is no way to others."
+  }
 }
 
 variable "log_retention_days" {

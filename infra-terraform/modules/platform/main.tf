@@ -14,6 +14,7 @@ module "network" {
   single_nat_gateway      = var.single_nat_gateway
   interface_endpoints     = var.interface_endpoints
   on_premises_cidrs       = var.on_premises == null ? [] : tolist(var.on_premises.cidrs)
+  on_premises_dns_servers = var.on_premises == null ? [] : toset(flatten(values(var.on_premises.forwarded_domains)))
   flow_log_retention_days = var.log_retention_days
 }
 

@@ -39,8 +39,8 @@ run "only_the_internal_subnets_learn_the_way" {
   }
 
   assert {
-    condition     = alltrue([for rule in aws_vpc_security_group_egress_rule.dns : rule.to_port == 53 && rule.cidr_ipv4 == "192.168.0.0/16"]) && aws_security_group.resolver.vpc_id == "vpc-0a"
-    error_message = "The resolver must ask on-premises by DNS alone."
+    condition     = length(aws_vpc_security_group_egress_rule.dns) == 0 && aws_security_group.resolver.vpc_id == "vpc-0a"
+    error_message = "The resolver must ask nobody on-premises unless a domain is forwarded."
   }
 
   assert {
@@ -68,6 +68,11 @@ run "direct_connect_and_forwarded_domains_are_options" {
   }
 
   assert {
+    condition     = { for key, rule in aws_vpc_security_group_egress_rule.dns : key => "${rule.cidr_ipv4} ${rule.to_port}" } == { "tcp 192.168.0.53" = "192.168.0.53/32 53", "udp 192.168.0.53" = "192.168.0.53/32 53" }
+    error_message = "The resolver must ask the domain's server, by DNS alone."
+  }
+
+  assert {
     condition     = length(aws_dx_gateway_association.this) == 1
     error_message = "The Direct Connect gateway must lead to the VPC."
   }
@@ -81,10 +86,29 @@ run "wrong_values_are_refused" {
     internal_subnet_ids = { ap-southeast-1a = "subnet-0a" }
     cidrs               = ["0.0.0.0/0"]
     vpn                 = { customer_gateway_ip = "vpn.example.com", bgp_asn = 64512 }
-    forwarded_domains   = { "corp.example.com" = [] }
   }
 
-  expect_failures = [var.environment, var.internal_subnet_ids, var.cidrs, var.vpn, var.forwarded_domains]
+  expect_failures = [var.environment, var.internal_subnet_ids, var.cidrs, var.vpn]
+}
+
+run "a_domain_without_a_server_is_refused" {
+  command = plan
+
+  variables {
+    forwarded_domains = { "corp.example.com" = [] }
+  }
+
+  expect_failures = [var.forwarded_domains]
+}
+
+run "a_server_that_no_route_leads_to_is_refused" {
+  command = plan
+
+  variables {
+    forwarded_domains = { "corp.example.com" = ["192.168.0.53", "172.16.0.53"] }
+  }
+
+  expect_failures = [var.forwarded_domains]
 }
 
 run "a_bgp_number_is_used_once" {

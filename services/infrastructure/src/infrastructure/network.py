@@ -145,7 +145,8 @@ class Network:
             places.append(self._place("database", resources(plan, "aws_db_subnet_group"), "subnet_ids", inside))
         for resolver in resources(plan, "aws_route53_resolver_endpoint"):
             stands_in = tuple(subnet for subnet in self.subnets.values() if subnet.tier == "internal")
-            places.append(Place("resolver", stands_in, frozenset(self._named(resolver, "security_group_ids"))))
+            name = {"INBOUND": "resolver", "OUTBOUND": "forwarder"}[resolver.values["direction"]]
+            places.append(Place(name, stands_in, frozenset(self._named(resolver, "security_group_ids"))))
         return places
 
     def _place(self, name: str, by: Sequence[Resource], attribute: str, groups: AbstractSet[str]) -> Place:

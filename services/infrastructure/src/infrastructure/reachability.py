@@ -1,13 +1,17 @@
 """Who reaches whom, and by what way, by the routes, access lists, security groups and endpoints of a plan."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Network
 from typing import Final
 
 from infrastructure.network import ANYWHERE, Network, Place, Rule, Subnet
 
-ANSWERS: Final = 40000
-"""A port that a caller may have called from: access lists keep no state, so answers to it must pass too."""
+ANSWERS: Final = (1024, 32768, 40000, 49152, 65535)
+"""Ports that a caller may have called from: access lists keep no state, so answers to each of them must pass too.
+
+The bounds of Linux, Windows and AWS's own clients, as AWS lists them:
+https://docs.aws.amazon.com/vpc/latest/userguide/custom-network-acl.html#nacl-ephemeral-ports
+"""
 
 INTERNET: Final = "internet"
 ON_PREMISES: Final = "on-premises"
@@ -94,6 +98,7 @@ class Reachability:
         through = "nat" in subnet.routes and all(
             _lists_let(subnet.acl, other.acl, subnet.cidr, other.cidr, port, protocol)
             and _list_lets(other.acl, ANYWHERE, port, protocol, egress=True)
+            and _list_lets(other.acl, ANYWHERE, ANSWERS, protocol, egress=False)
             for other in gateways
         )
         return "NAT gateway" if through else None
@@ -101,11 +106,18 @@ class Reachability:
     def _to_on_premises(self, caller: Place, port: int, protocol: str) -> str | None:
         routed = all(ON_PREMISES in subnet.routes for subnet in caller.subnets)
         out = any(
-            rule.lets(protocol, port) and _is(rule, frozenset(), cidr)
-            for rule in self._group_rules(caller, egress=True)
+            any(
+                rule.lets(protocol, port) and _is(rule, frozenset(), cidr)
+                for rule in self._group_rules(caller, egress=True)
+            )
+            and all(
+                _list_lets(subnet.acl, cidr, port, protocol, egress=True)
+                and _list_lets(subnet.acl, cidr, ANSWERS, protocol, egress=False)
+                for subnet in caller.subnets
+            )
             for cidr in self._on_premises
         )
-        return "VPN" if routed and out and self._on_premises else None
+        return "VPN" if routed and out else None
 
     def _to_service(self, caller: Place, service: str, port: int, protocol: str) -> str | None:
         if all(service in subnet.routes for subnet in caller.subnets):
@@ -131,12 +143,17 @@ def _is(rule: Rule, groups: frozenset[str], cidr: IPv4Network) -> bool:
     return cidr.subnet_of(rule.peer)
 
 
-def _list_lets(acl: Iterable[Rule], cidr: IPv4Network, port: int, protocol: str, *, egress: bool) -> bool:
-    return any(rule.egress == egress and rule.lets(protocol, port) and _is(rule, frozenset(), cidr) for rule in acl)
+def _list_lets(
+    acl: Collection[Rule], cidr: IPv4Network, ports: int | Iterable[int], protocol: str, *, egress: bool
+) -> bool:
+    return all(
+        any(rule.egress == egress and rule.lets(protocol, port) and _is(rule, frozenset(), cidr) for rule in acl)
+        for port in ([ports] if isinstance(ports, int) else ports)
+    )
 
 
 def _lists_let(
-    here: Iterable[Rule], there: Iterable[Rule], mine: IPv4Network, theirs: IPv4Network, port: int, protocol: str
+    here: Collection[Rule], there: Collection[Rule], mine: IPv4Network, theirs: IPv4Network, port: int, protocol: str
 ) -> bool:
     return (
         _list_lets(here, theirs, port, protocol, egress=True)

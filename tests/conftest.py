@@ -18,6 +18,7 @@ SETTINGS: Settings = {
     # The tests ask faster than any one user would; slow clients are cut off within seconds.
     "gateway": {
         "RATE_LIMIT": "100000/second",
+        "EXCHANGE_RATE_LIMIT": "100000/second",
         "HEADER_TIMEOUT_SECONDS": "3",
         "CLIENT_TIMEOUT_SECONDS": "4",
         "MCP_BODY_SECONDS": "3",

@@ -52,6 +52,28 @@ async def test_credentials_of_a_known_role_get_a_token_that_every_face_accepts(
     assert caller.groups == {"finance"}
 
 
+async def test_one_address_cannot_use_up_what_sts_answers_to_others(
+    world: World, client: aiohttp.ClientSession
+) -> None:
+    async with running_gateway(world, exchange_rate_limit="3 per 1 hour") as gateway:
+
+        async def status(url: str, forwarded: str) -> int:
+            sent = {"x-forwarded-for": forwarded}
+            async with client.post(f"{gateway}/auth/iam", json={"url": url}, headers=sent) as response:
+                if response.status == 429:
+                    assert int(response.headers["retry-after"]) > 0
+                return response.status
+
+        forged = [f"{fresh(world, gateway)[:-8]}{number:08x}" for number in range(6)]
+        before = len(world.sts.requests)
+        # What a client writes into the header stands before what the load balancer appends.
+        answers = [await status(url, f"198.51.100.{number}, 203.0.113.7") for number, url in enumerate(forged)]
+        assert (answers.count(429), len(world.sts.requests) - before) == (3, 3)
+        assert await status(forged[0], "203.0.113.8") != 429
+        assert [await status(url, f"2001:db8::{number:x}") for number, url in enumerate(forged)].count(429) == 3
+        assert await status(fresh(world, gateway), "2001:db8:0:1::1") == 200
+
+
 async def test_the_token_is_verified_by_the_published_key_and_says_who_for_whom_and_how_long(
     world: World, gateway: str, client: aiohttp.ClientSession
 ) -> None:

@@ -76,6 +76,7 @@ class World:
             "gateway_signing_key_id": self.key_id,
             "exchanges_table": "exchanges",
             "rate_limit": "100000/second",
+            "exchange_rate_limit": "100000/second",
             "kubernetes_api_url": self.cluster.url,
             "cluster_issuer": ISSUER,
             "service_account": "agentgateway",

@@ -1,13 +1,16 @@
-"""How often one caller may ask, and for how much at once."""
+"""How often one caller, or one address, may ask, and for how much at once."""
 
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
 
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from agentgateway.metrics import RATE_LIMITED
 from common.caller import Caller
@@ -17,6 +20,23 @@ BUSY_SECONDS = 1
 """How long a caller is told to wait who has too many requests under way: nobody knows when one of them ends."""
 
 
+class SlidingWindow:
+    """How often each of any number of keys may ask, counted in this process."""
+
+    def __init__(self, limit: str) -> None:
+        """`limit` as the `limits` library writes it: `100/second`, `2000 per 10 minutes`."""
+        self._limit = parse(limit)
+        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def check(self, key: str) -> float | None:
+        """Count one request of `key`: None lets it through, a number is how many seconds to wait."""
+        if self._windows.hit(self._limit, key):
+            return None
+        RATE_LIMITED.inc()
+        stats = self._windows.get_window_stats(self._limit, key)
+        return max(stats.reset_time - time.time(), SHORTEST_WAIT_SECONDS)
+
+
 class RateLimiter:
     """A sliding window for each caller, counted in this process: the limit holds for each replica.
 
@@ -24,19 +44,14 @@ class RateLimiter:
     """
 
     def __init__(self, limit: str, most_at_once: int) -> None:
-        """`limit` as the `limits` library writes it: `100/second`, `2000 per 10 minutes`."""
+        """`limit` as in `SlidingWindow`."""
         self._most_at_once = most_at_once
         self._under_way: Counter[str] = Counter()
-        self._limit = parse(limit)
-        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._window = SlidingWindow(limit)
 
     def check(self, caller: Caller) -> float | None:
         """Count one request of `caller`: None lets it through, a number is how many seconds to wait."""
-        if self._windows.hit(self._limit, caller.subject):
-            return None
-        RATE_LIMITED.inc()
-        stats = self._windows.get_window_stats(self._limit, caller.subject)
-        return max(stats.reset_time - time.time(), SHORTEST_WAIT_SECONDS)
+        return self._window.check(caller.subject)
 
     @contextmanager
     def under_way(self, caller: Caller) -> Iterator[bool]:
@@ -57,3 +72,18 @@ class RateLimiter:
             self._under_way[subject] -= 1
             if not self._under_way[subject]:
                 del self._under_way[subject]
+
+
+def client_address(scope: Scope) -> str:
+    """Whom to count a request for that nobody is authenticated for: the address that the load balancer saw.
+
+    A load balancer appends it to `X-Forwarded-For`, so what a client writes there stands before it. Of IPv6 it is the
+    network of 64 bits, whose addresses a single client may have all.
+    """
+    forwarded = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip()
+    address = forwarded or (scope["client"] or ("unknown",))[0]
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(parsed) if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))

@@ -13,11 +13,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agentgateway import oauth
-from agentgateway.errors import ServiceUnavailable, not_found, request_timeout, too_large, unavailable
+from agentgateway.errors import (
+    ServiceUnavailable,
+    not_found,
+    rate_limited,
+    request_timeout,
+    too_large,
+    unavailable,
+)
 from agentgateway.health import Readiness
 from agentgateway.iam import TOKEN_SECONDS, IamExchange
 from agentgateway.kms import KmsSigner
 from agentgateway.metrics import EXCHANGES
+from agentgateway.rate_limit import SlidingWindow, client_address
 from agentgateway.settings import Settings
 from agentgateway.sts import MAX_URL_LENGTH, parse_presigned
 from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
@@ -51,6 +59,7 @@ class OwnRoutes:
         self._readiness = readiness
         self._exchange = exchange
         self._signer = signer
+        self._exchanges = SlidingWindow(settings.exchange_rate_limit)
 
     async def healthz(self, _: Request) -> Response:
         """The process runs."""
@@ -92,7 +101,7 @@ class OwnRoutes:
         """A token of the gateway for who proves an IAM role."""
         outcome = "failed"
         try:
-            token = await self._issue(await _model(request, Exchange))
+            token = await self._issue(await _model(request, Exchange), client_address(request.scope))
             outcome = "issued"
         except Problem as problem:
             outcome = problem.slug
@@ -101,9 +110,12 @@ class OwnRoutes:
             EXCHANGES.labels(outcome).inc()
         return _json({"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS}, headers=_NOT_KEPT)
 
-    async def _issue(self, exchange: Exchange) -> str:
+    async def _issue(self, exchange: Exchange, address: str) -> str:
         settings = self._settings
         request = parse_presigned(exchange.url, settings.sts_url, settings.aws_region)
+        # STS throttles by account: who is not authenticated must not use up what others need.
+        if (wait := self._exchanges.check(address)) is not None:
+            raise rate_limited(wait)
         try:
             return await self._exchange.token(request)
         except ServiceUnavailable as error:

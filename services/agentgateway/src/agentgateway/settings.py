@@ -85,6 +85,10 @@ class Settings(ServiceSettings, DepartmentSettings, McpSettings):
     exchanges_table: str = Field(description="DynamoDB table of the IAM exchanges that were used.")
 
     rate_limit: Limit = Field(default="100/second", description="Requests of one caller that one replica lets through.")
+    exchange_rate_limit: Limit = Field(
+        default="20 per 10 seconds",
+        description="Exchanges of AWS credentials from one address that one replica asks STS about.",
+    )
     requests_at_once: int = Field(
         default=200, ge=1, description="Requests of one caller that one replica has under way at the same time."
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.caller import Caller
-from common.departments import DepartmentDirectory, InvalidDepartment, parse_department
+from common.departments import DepartmentDirectory, InvalidDepartment, name_conflict, parse_department
 
 FINANCE = """
 apiVersion: fileprocessing.internal/v1alpha1
@@ -44,6 +44,45 @@ def test_the_endpoint_is_the_status_of_the_object_or_else_the_service() -> None:
     assert parse_department(FINANCE).endpoint == "http://mcp-finance:8080/mcp"
     told = parse_department(FINANCE + "status: {endpoint: 'http://127.0.0.1:1/mcp'}\n")
     assert told.endpoint == "http://127.0.0.1:1/mcp"
+
+
+def named(name: str, toolset: str = "generic", dataset: str = "items") -> str:
+    return (
+        FINANCE.replace("name: finance", f"name: {name}")
+        .replace("toolset: finance", f"toolset: {toolset}")
+        .replace("name: vendors", f"name: {dataset}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("parent", "name", "tool"),
+    [
+        (named("legal", "legal"), "legal-contracts", "legal_contracts_expiring"),
+        (named("hr", "hr"), "hr-reporting", "hr_reporting_line"),
+        (named("finance", "finance"), "finance-lookup", "finance_lookup_items"),
+        (named("finance", dataset="us_vendors"), "finance-search-us", "finance_search_us_vendors"),
+        (named("a-b"), "a-b-describe", "a_b_describe_datasets"),
+    ],
+)
+async def test_a_name_is_refused_that_another_departments_tools_begin_with(
+    tmp_path: Path, parent: str, name: str, tool: str
+) -> None:
+    (tmp_path / "parent.yaml").write_text(parent)
+    (tmp_path / "new.yaml").write_text(named(name))
+    before = parse_department(parent)
+    conflict = name_conflict(parse_department(named(name)), {before.name: before})
+    assert conflict is not None
+    assert tool in conflict
+    async with DepartmentDirectory(tmp_path) as directory:
+        assert list(directory.current) == [before.name]
+        (tmp_path / "parent.yaml").unlink()
+        await until(lambda: list(directory.current) == [name])
+
+
+@pytest.mark.parametrize(("parent", "name"), [("finance", "finance-eu"), ("hr", "hrx-reporting"), ("hr", "hr-report")])
+def test_a_longer_name_is_no_conflict_by_itself(parent: str, name: str) -> None:
+    before = parse_department(named(parent, "hr"))
+    assert name_conflict(parse_department(named(name)), {parent: before}) is None
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ class Department:
         if tool == "count":
             for number in range(3):
                 await context.session.report_progress(number, 3, f"{number} done")
-        elif tool == "wait":
+        elif tool in {"wait", "wait_longer"}:
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:

@@ -131,13 +131,63 @@ async def test_the_circuit_opens_after_failures_in_a_row_and_closes_when_the_dep
 
 async def test_an_open_circuit_answers_at_once(tmp_path: Path) -> None:
     finance = Department("finance")
-    settings = {"mcp_breaker_failures": 1, "mcp_tool_timeouts": {"finance_wait": 0.2}, "mcp_breaker_seconds": 30}
+    served = finance.served()
+    settings = {"mcp_breaker_failures": 1, "mcp_breaker_seconds": 30}
+    with gateway(tmp_path, {"finance": f"{served.url}/mcp"}, **settings) as front:
+        assert (await call(front)).status_code == 503
+        with served:
+            response = await call(front)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "30")
+    assert finance.asked == []
+
+
+async def test_time_outs_of_one_caller_or_one_tool_do_not_open_the_circuit(tmp_path: Path) -> None:
+    finance = Department("finance", tools=("finance_wait", "finance_wait_longer", "finance_lookup_items"))
+    settings = {"mcp_breaker_failures": 3, "mcp_breaker_seconds": 30, "mcp_calls_at_once": 50}
+    slow = {f"finance_{tool}": 0.2 for tool in ("wait", "wait_longer")}
+    with (
+        finance.served() as served,
+        gateway(tmp_path, {"finance": f"{served.url}/mcp"}, mcp_tool_timeouts=slow, **settings) as front,
+    ):
+        wait = {"name": "finance_wait", "arguments": {}}
+        longer = {"name": "finance_wait_longer", "arguments": {}}
+        of_one_caller = [front.post("alice", "tools/call", params) for params in (wait, longer) for _ in range(10)]
+        of_one_tool = [front.post(who, "tools/call", wait) for who in ("alice", "frank", "dana") for _ in range(5)]
+        for calls in (of_one_caller, of_one_tool):
+            assert {answer.status_code for answer in await asyncio.gather(*calls)} == {504}
+            assert (await front.post("frank", "tools/call", CALL)).status_code == 200
+
+
+async def test_time_outs_of_several_callers_and_tools_open_the_circuit(tmp_path: Path) -> None:
+    mute = Served(streaming([b": \n\n"], lambda: asyncio.sleep(30)))
+    settings = {"mcp_breaker_failures": 3, "mcp_breaker_seconds": 30, "mcp_timeout_seconds": 0.3}
+    with mute as served, gateway(tmp_path, {"finance": f"{served.url}/mcp"}, **settings) as front:
+        for who, tool in (("alice", "count"), ("frank", "count"), ("dana", "big")):
+            answer = await front.post(who, "tools/call", {"name": f"finance_{tool}", "arguments": {}})
+            assert b"-32011" in answer.content
+        assert (await call(front)).status_code == 503
+
+
+async def test_a_callers_calls_wait_for_each_other_and_hold_up_no_other_caller(tmp_path: Path) -> None:
+    finance = Department("finance")
+    settings = {"mcp_calls_at_once": 2, "mcp_tool_timeouts": {"finance_wait": 2}}
     with finance.served() as served, gateway(tmp_path, {"finance": f"{served.url}/mcp"}, **settings) as front:
-        assert (await call(front, tool="wait")).status_code == 504
-        asked = list(finance.asked)
-        response = await call(front)
-        assert (response.status_code, response.headers["retry-after"]) == (503, "30")
-        assert finance.asked == asked
+        greedy = [asyncio.create_task(call(front, tool="wait")) for _ in range(20)]
+
+        async def under_way() -> bool:
+            return len(finance.asked) == 2
+
+        await eventually(under_way)
+        assert (await front.post("frank", "tools/call", CALL)).status_code == 200
+        assert len(finance.asked) == 3
+        answers = [await task for task in greedy]
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {504, 429}
+    assert statuses.count(504) == 2
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["error"]["message"] == (
+        "Too many of your calls of department 'finance' wait. Try again in 1 s."
+    )
 
 
 async def test_a_callers_own_mistakes_do_not_open_the_circuit(tmp_path: Path) -> None:

@@ -211,6 +211,38 @@ async def test_the_file_tools_are_the_gateways_own_even_beside_a_department_name
     assert files.asked == ["tools/list"]
 
 
+@pytest.mark.parametrize(
+    ("owner", "tool", "longer"),
+    [
+        ("legal", "legal_contracts_expiring", "legal-contracts"),
+        ("hr", "hr_reporting_line", "hr-reporting"),
+        ("finance", "finance_lookup_items", "finance-lookup"),
+    ],
+)
+async def test_a_tool_is_its_departments_that_lists_it_whatever_others_are_called(
+    tmp_path: Path, owner: str, tool: str, longer: str
+) -> None:
+    first, second = Department(owner, tools=(tool, f"{owner}_count")), Department(longer)
+    with (
+        first.served() as a,
+        second.served() as b,
+        gateway(tmp_path, {owner: f"{a.url}/mcp", "zebra": f"{b.url}/mcp"}) as front,
+    ):
+        front.add(longer, f"{b.url}/mcp", [owner])
+        front.add("seen", f"{b.url}/mcp", [owner])
+
+        async def followed() -> bool:
+            return (await front.post("dana", "tools/list", path="/mcp/seen")).status_code == 200
+
+        await eventually(followed)
+        assert tool in await tools(front, "dana")
+        front.audit.clear()
+        async with front.client("dana") as client:
+            result = await client.call_tool(tool, {})
+    assert (result.structured_content or {})["by"] == owner
+    assert ("dana", owner, tool, "ok") in front.audit
+
+
 async def test_a_department_of_a_longer_name_is_not_mistaken_for_a_shorter_one(tmp_path: Path) -> None:
     short, long = Department("finance"), Department("finance-eu")
     with short.served() as a, long.served() as b:

@@ -18,7 +18,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from common.departments import Department, InvalidDepartment, read_department
+from common.departments import Department, InvalidDepartment, read_department, without_conflicts
 from common.service_tokens import ServiceIdentitySettings
 
 log = structlog.get_logger()
@@ -75,6 +75,7 @@ class DepartmentWatch:
             f"{settings.kubernetes_api_url}/apis/fileprocessing.internal/v1alpha1"
             f"/namespaces/{settings.namespace}/departments"
         )
+        self._valid: Mapping[str, Department] = {}
         self._current: Mapping[str, Department] = MappingProxyType({})
         self._version = 0
         self._resource_version = ""
@@ -179,7 +180,7 @@ class DepartmentWatch:
             raise WatchBroken(f"the API server ended the watch: {event.object_.get('message') or 'no reason given'}")
         if event.type != "BOOKMARK":
             name, department = _read(event.object_)
-            departments = dict(self._current)
+            departments = dict(self._valid)
             departments.pop(name, None)
             if department is not None and event.type != "DELETED":
                 departments[name] = department
@@ -188,9 +189,10 @@ class DepartmentWatch:
 
     def _keep(self, departments: dict[str, Department]) -> None:
         """Make these the present ones. What only the operator sees of them (most of `status`) is no change."""
-        if departments == self._current and self.known:
+        if departments == self._valid and self.known:
             return
-        self._current = MappingProxyType(dict(sorted(departments.items())))
+        self._valid = departments
+        self._current = without_conflicts(departments)
         self._version += 1
         log.info("departments.changed", names=list(self._current))
 

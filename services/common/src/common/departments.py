@@ -41,6 +41,14 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
+TOOLSET_TOOLS: Mapping[str, tuple[str, ...]] = {
+    "generic": (),
+    "finance": ("convert_amount", "check_invoice"),
+    "hr": ("reporting_line",),
+    "legal": ("contracts_expiring", "search_clauses"),
+}
+"""The tools that a toolset adds to those of every department, without the department's prefix."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
 ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
 Pattern = Annotated[str, Field(max_length=256), AfterValidator(_compiles)]
@@ -119,6 +127,45 @@ class Department(BaseModel):
     def tool_prefix(self) -> str:
         """What the names of all its tools start with; a dash is not usual in the name of a tool."""
         return f"{self.name.replace('-', '_')}_"
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The names that its tools can have."""
+        of_datasets = (f"{verb}_{dataset.name}" for dataset in self.spec.datasets for verb in ("lookup", "search"))
+        names = ("describe_datasets", *of_datasets, *TOOLSET_TOOLS[self.spec.toolset])
+        return tuple(self.tool_prefix + name for name in names)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The names of other departments that its own name begins with, up to a dash."""
+        parts = self.name.split("-")
+        return tuple("-".join(parts[:count]) for count in range(1, len(parts)))
+
+
+def name_conflict(department: Department, others: Mapping[str, Department]) -> str | None:
+    """Why `department` cannot have its name beside `others`, or None.
+
+    The name of a tool tells its department, so no other department's tool may begin with the department's prefix.
+    """
+    for parent in (others[name] for name in department.parents if name in others):
+        for tool in parent.tool_names:
+            if tool.startswith(department.tool_prefix):
+                return (
+                    f"metadata.name: the tool {tool} of the department {parent.name} begins with "
+                    f"{department.tool_prefix}, as all tools of {department.name} would. Choose another name."
+                )
+    return None
+
+
+def without_conflicts(departments: Mapping[str, Department]) -> Mapping[str, Department]:
+    """`departments` in the order of their names, without those whose names conflict with another's."""
+    kept: dict[str, Department] = {}
+    for name, department in sorted(departments.items()):
+        if (conflict := name_conflict(department, departments)) is None:
+            kept[name] = department
+        else:
+            log.error("department.name_conflict", name=name, error=conflict)
+    return MappingProxyType(kept)
 
 
 def parse_department(text: str) -> Department:
@@ -227,7 +274,7 @@ class DepartmentDirectory:
                 log.error("department.name_taken", file=file.name, name=department.name, by=taken)
                 continue
             departments[department.name] = department
-        self._current = MappingProxyType(dict(sorted(departments.items())))
+        self._current = without_conflicts(departments)
         self._version += 1
         log.info("departments.loaded", names=list(self._current))
 

@@ -94,12 +94,21 @@ class Operator:
         if change == "DELETED":
             self._reconciler.gone(document)
             self._queue.add(name)
+            self._check_names_below(name)
             return
         self._observed.departments[name] = dict(document)
         if known is None or any(known["metadata"][key] != document["metadata"][key] for key in ("uid", "generation")):
             self._reconciler.outdated(name)
             self._inquiries.add(name)
+            self._check_names_below(name)
         self._queue.add(name)
+
+    def _check_names_below(self, name: str) -> None:
+        """Whether a department of a longer name may have that name depends on this department's tools."""
+        for other in self._observed.departments:
+            if other.startswith(f"{name}-"):
+                self._reconciler.outdated(other)
+                self._queue.add(other)
 
     def made(self, kind: str, change: str | None, document: Document) -> None:
         """One of the objects that are made for departments was found, made, changed or deleted."""

@@ -116,7 +116,7 @@ class Reconciler:
         name = department["metadata"]["name"]
         self._failed.pop(name, None)
         self._invalid.pop(name, None)
-        if (invalid := invalidity(department)) is not None:
+        if (invalid := invalidity(department, self._observed.departments)) is not None:
             self._invalid[name] = invalid
             return
         problems = await self._apply_changed(name, beside_deployment(department))

@@ -11,19 +11,32 @@ from yarl import URL
 
 from agentgateway.mcp.breaker import CircuitBreaker, State
 from agentgateway.mcp.connection import ConnectionBroken, Response
-from agentgateway.mcp.errors import faulty, timed_out, too_large, unavailable
+from agentgateway.mcp.errors import (
+    DepartmentFailure,
+    Disconnected,
+    faulty,
+    rate_limited,
+    timed_out,
+    too_large,
+    unavailable,
+)
 from agentgateway.mcp.metrics import circuit_is, circuit_is_gone
 from agentgateway.mcp.pool import NotConnected, Pool
 from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.settings import McpSettings
+from agentgateway.rate_limit import BUSY_SECONDS
 from common.caller import CALLER_HEADER
 from common.departments import Department
+from common.fair_queue import FairQueue, Turn
 from common.service_tokens import ServiceTokenUnavailable
 from common.telemetry import trace_headers
 
 log = structlog.get_logger()
 
 TOKEN_RETRY_SECONDS = 5
+ALL_CALLS_AT_ONCE = 256
+"""Calls of all callers that are under way at one department, so that connections have a limit too."""
+
 _ILLEGAL = re.compile("[\r\n\0]")
 
 
@@ -47,6 +60,7 @@ class Backend:
         self.breaker = CircuitBreaker(
             department.name, settings.mcp_breaker_failures, settings.mcp_breaker_seconds, self._circuit_changed
         )
+        self._turns = FairQueue(ALL_CALLS_AT_ONCE, settings.mcp_calls_at_once)
         self._audience = department.audience
         self._tokens = tokens
         self._settings = settings
@@ -64,17 +78,23 @@ class Backend:
 
     @asynccontextmanager
     async def post(
-        self, reach: Reach, body: bytes, headers: Mapping[str, str], seconds: float
+        self, reach: Reach, body: bytes, headers: Mapping[str, str], seconds: float, tool: str
     ) -> AsyncIterator[tuple[Response, asyncio.Timeout]]:
-        """Send one request; the response ends with the context, and at the deadline that comes with it.
+        """Send one request for `tool`; the response ends with the context, and at the deadline that comes with it.
+
+        It is sent when it is the caller's turn: a caller has `mcp_calls_at_once` under way at a department.
 
         Raises:
             DepartmentFailure: Not reached, no answer in time, or the connection broke. Whatever breaks while the
                 context lasts is told in the same way.
+            RpcError: The caller's turn did not come in time.
         """
-        with self.breaker:
+        subject, breaker = reach.caller.subject, self.breaker
+        due = asyncio.get_running_loop().time() + seconds
+        with await self._turn(subject, due):
+            breaker.enter()
             try:
-                async with asyncio.timeout(seconds) as deadline:
+                async with asyncio.timeout_at(due) as deadline:
                     response = await self.pool.send(await self._request(reach, body, headers))
                     try:
                         await response.begin()
@@ -82,12 +102,33 @@ class Backend:
                     finally:
                         response.release()
             except NotConnected:
-                raise unavailable(self.name, self._settings.mcp_breaker_seconds) from None
+                failure = unavailable(self.name, self._settings.mcp_breaker_seconds)
             except TimeoutError:
-                raise timed_out(self.name, seconds) from None
+                failure = timed_out(self.name, seconds)
             except ConnectionBroken as error:
                 log.warning("department.broke_off", department=self.name, error=str(error))
-                raise faulty(self.name, str(error)) from None
+                failure = faulty(self.name, str(error), Disconnected)
+            except DepartmentFailure as error:
+                failure = error
+            except asyncio.CancelledError:
+                breaker.abandoned()
+                raise
+            except Exception:
+                # The department answered; the caller's own mistake is none of the department's.
+                breaker.succeeded()
+                raise
+            else:
+                breaker.succeeded()
+                return
+        breaker.failed(failure, subject, tool)
+        raise failure from None
+
+    async def _turn(self, subject: str, due: float) -> Turn:
+        try:
+            async with asyncio.timeout_at(due):
+                return await self._turns.turn(subject)
+        except TimeoutError:
+            raise rate_limited(f"Too many of your calls of department '{self.name}' wait.", BUSY_SECONDS) from None
 
     async def _request(self, reach: Reach, body: bytes, headers: Mapping[str, str]) -> bytes:
         try:

@@ -109,6 +109,23 @@ class Catalogue:
             raise failure
         return None
 
+    async def owner_of_tool(self, name: str, departments: Sequence[Department], reach: Reach) -> Department | None:
+        """The first of `departments` that lists the tool.
+
+        Raises:
+            RpcError: No department that answered lists it, and one did not answer.
+        """
+        failure: RpcError | None = None
+        for department in departments:
+            found = await asyncio.shield(self._task(TOOLS, department, reach))
+            if isinstance(found, RpcError):
+                failure = failure or found
+            elif any(item["name"] == name for item in found):
+                return department
+        if failure is not None:
+            raise failure
+        return None
+
     async def owner_of_resource(self, uri: str, reach: Reach) -> Department | None:
         """The department that lists `uri`, or a template that `uri` fits.
 
@@ -169,7 +186,7 @@ class Catalogue:
             "mcp-protocol-version": LATEST_MODERN_VERSION,
             "mcp-method": kind.method,
         }
-        async with backend.post(reach, body, headers, max(seconds, SHORTEST_WAIT)) as (response, _):
+        async with backend.post(reach, body, headers, max(seconds, SHORTEST_WAIT), kind.method) as (response, _):
             if response.status == FORBIDDEN:
                 # The department knows of a change before the gateway's directory does.
                 return {kind.member: []}

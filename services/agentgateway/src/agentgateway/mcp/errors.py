@@ -56,7 +56,19 @@ class RpcError(Exception):
 
 
 class DepartmentFailure(RpcError):
-    """The department's server did not do its part; counts against its circuit."""
+    """The department's server did not do its part; counts against its circuit.
+
+    Attributes:
+        disconnected: It cannot be reached, closed the connection, or says that it does not serve: whoever calls.
+    """
+
+    disconnected = False
+
+
+class Disconnected(DepartmentFailure):
+    """No connection to the department's server, or none that lasted."""
+
+    disconnected = True
 
 
 def http_refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> RpcError:
@@ -67,7 +79,7 @@ def http_refusal(status: int, message: str, headers: Mapping[str, str] | None = 
 def unavailable(department: str, retry_after: float) -> DepartmentFailure:
     """Nothing was sent to the department, so a repetition is harmless."""
     seconds = max(1, round(retry_after))
-    return DepartmentFailure(
+    return Disconnected(
         503,
         DEPARTMENT_UNAVAILABLE,
         f"Department '{department}' is unavailable. Try again in {seconds} s.",
@@ -88,10 +100,22 @@ def timed_out(department: str, seconds: float) -> DepartmentFailure:
     )
 
 
-def faulty(department: str, why: str) -> DepartmentFailure:
+def faulty(department: str, why: str, kind: type[DepartmentFailure] = DepartmentFailure) -> DepartmentFailure:
     """The department answered what is not an answer."""
     message = f"Department '{department}' gave no valid answer: {why}."
-    return DepartmentFailure(502, DEPARTMENT_FAULT, message, {"department": department}, outcome="fault")
+    return kind(502, DEPARTMENT_FAULT, message, {"department": department}, outcome="fault")
+
+
+def rate_limited(message: str, seconds: int) -> RpcError:
+    """The caller asks for more than one caller's share."""
+    return RpcError(
+        429,
+        RATE_LIMITED,
+        f"{message} Try again in {seconds} s.",
+        {"retryAfterSeconds": seconds},
+        headers={"retry-after": str(seconds)},
+        outcome="rate_limited",
+    )
 
 
 def too_large(department: str, limit: int) -> RpcError:

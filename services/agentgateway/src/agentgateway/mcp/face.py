@@ -19,7 +19,7 @@ from agentgateway.mcp.backends import Backends, ServiceTokens
 from agentgateway.mcp.call import CALL, Audit, Call, legal
 from agentgateway.mcp.catalogue import Catalogue
 from agentgateway.mcp.client import Client
-from agentgateway.mcp.errors import RATE_LIMITED, RpcError, http_refusal
+from agentgateway.mcp.errors import RpcError, http_refusal, rate_limited
 from agentgateway.mcp.file_service import FileService
 from agentgateway.mcp.file_tools import FileTools
 from agentgateway.mcp.held import HeldBytes
@@ -289,12 +289,4 @@ def _accepts_both(accept: str) -> bool:
 
 
 def _rate_limited(wait: float) -> RpcError:
-    seconds = max(1, math.ceil(wait))
-    return RpcError(
-        429,
-        RATE_LIMITED,
-        f"Too many requests. Try again in {seconds} s.",
-        {"retryAfterSeconds": seconds},
-        headers={"retry-after": str(seconds)},
-        outcome="rate_limited",
-    )
+    return rate_limited("Too many requests.", max(1, math.ceil(wait)))

@@ -1,6 +1,6 @@
 """What a caller may use: the departments, found by the prefix of a tool's name in constant time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cachetools import LRUCache
@@ -27,15 +27,16 @@ class Reach:
     departments: Mapping[str, Department]
     by_prefix: Mapping[str, Department]
 
-    def of_tool(self, tool: str) -> Department | None:
-        """The department whose prefix is the longest that `tool` starts with."""
+    def of_tool(self, tool: str) -> Sequence[Department]:
+        """The departments whose prefix `tool` starts with, the longest prefix first."""
+        found: list[Department] = []
         end = tool.rfind("_", 0, LONGEST_PREFIX)
         while end > 0:
             department = self.by_prefix.get(tool[: end + 1])
             if department is not None:
-                return department
+                found.append(department)
             end = tool.rfind("_", 0, end)
-        return None
+        return found
 
 
 class Reaches:

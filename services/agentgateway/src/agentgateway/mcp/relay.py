@@ -56,6 +56,8 @@ class Relay:
         self._message = message
         self._headers = forwarded_headers(headers)
         self._client = client
+        name = message.params.get("name")
+        self._tool = name if message.method == "tools/call" and isinstance(name, str) else message.method
 
     async def run(self, reach: Reach, seconds: float) -> str:
         """Answer the client within `seconds`, and tell the outcome in one word.
@@ -68,7 +70,10 @@ class Relay:
         try:
             async with (
                 ClientConnected(self._client),
-                self._backend.post(reach, self._message.body, self._headers, seconds) as (response, deadline),
+                self._backend.post(reach, self._message.body, self._headers, seconds, self._tool) as (
+                    response,
+                    deadline,
+                ),
             ):
                 streamed = response.status == 200 and response.content_type == "text/event-stream"
                 last, outcome = await (self._stream(response, deadline) if streamed else self._read(response))

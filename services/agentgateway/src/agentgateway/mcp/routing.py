@@ -20,7 +20,12 @@ async def department_for(
     params = message.params
     if message.method == "tools/call":
         name = params.get("name")
-        return reach.of_tool(name) if isinstance(name, str) and name not in own else None
+        if not isinstance(name, str) or name in own:
+            return None
+        departments = reach.of_tool(name)
+        if len(departments) < 2:
+            return departments[0] if departments else None
+        return await catalogue.owner_of_tool(name, departments, reach)
     if message.method == "resources/read":
         return await catalogue.owner_of_resource(_text(params, "uri"), reach)
     if message.method == "prompts/get":

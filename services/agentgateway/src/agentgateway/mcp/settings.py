@@ -13,6 +13,9 @@ class McpSettings(BaseSettings):
     mcp_tool_timeouts: dict[str, float] = Field(
         default_factory=dict, description="JSON: the same for single tools, by name."
     )
+    mcp_calls_at_once: int = Field(
+        default=16, gt=0, description="Calls of one caller that one department has under way; more wait for their turn."
+    )
     mcp_connect_seconds: float = Field(default=2, gt=0, description="Longest wait for a connection to a department.")
     mcp_list_timeout_seconds: float = Field(default=3, gt=0, description="Longest that a list waits for a department.")
     mcp_list_ttl_seconds: float = Field(default=5, ge=0, description="How long lists of tools and the like are kept.")
@@ -23,5 +26,10 @@ class McpSettings(BaseSettings):
     mcp_body_seconds: float = Field(default=30, gt=0, description="Longest that a client may take to send a request.")
     mcp_send_seconds: float = Field(default=30, gt=0, description="Longest that a client may leave an answer unread.")
     mcp_response_limit: int = Field(default=16 * 1024**2, gt=0, description="Largest answer of a department, in bytes.")
-    mcp_breaker_failures: int = Field(default=5, gt=0, description="Failures in a row that open a circuit.")
+    mcp_breaker_failures: int = Field(
+        default=5,
+        gt=0,
+        description="Failures in a row that open a circuit: failed connections, or time-outs and invalid answers of "
+        "at least 3 callers and 2 tools.",
+    )
     mcp_breaker_seconds: float = Field(default=10, gt=0, description="How long an open circuit lets nothing through.")

@@ -115,6 +115,29 @@ def test_each_host_leads_to_the_load_balancer_of_the_design(plan: Plan) -> None:
     assert hosts["internal"] == {"api.example.com", "argocd.example.com"}
 
 
+def test_users_of_log_groups_and_rights_wait_for_them(plan: Plan) -> None:
+    """Otherwise they start without them, or make the group themselves; at destroy the order turns."""
+    calls = plan["configuration"]["root_module"]["module_calls"]["platform"]["module"]["module_calls"]
+    resources_of_cluster = calls["cluster"]["module"]["resources"]
+    waits = {each["address"]: set(each.get("depends_on", [])) for each in resources_of_cluster}
+    assert waits["aws_eks_cluster.this"] == {
+        "aws_cloudwatch_log_group.control_plane",
+        "aws_iam_role_policy.secrets",
+        "aws_iam_role_policy_attachment.cluster",
+    }
+    assert waits["aws_eks_addon.before_nodes"] == {
+        "aws_eks_pod_identity_association.addon",
+        "aws_iam_role_policy_attachment.cni",
+    }
+    assert waits["aws_eks_node_group.this"] == {"aws_eks_addon.before_nodes", "aws_iam_role_policy_attachment.node"}
+    assert waits["aws_eks_addon.this"] == {
+        "aws_cloudwatch_log_group.containers",
+        "aws_eks_node_group.this",
+        "aws_eks_pod_identity_association.addon",
+        "aws_iam_role_policy.cloudwatch",
+    }
+
+
 def test_manifests_bind_to_target_groups_that_exist(environment: str, plan: Plan) -> None:
     groups = {group.values["name"]: group.values["port"] for group in resources(plan, "aws_lb_target_group")}
     bound = set()

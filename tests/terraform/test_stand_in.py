@@ -30,7 +30,7 @@ KEYS: Final = re.compile(r"\[[^\]]*\]")
 OF_THE_CLUSTER: Final = """
 resource "aws_eks_cluster" "this" {
   lifecycle {
-    ignore_changes = [access_config, bootstrap_self_managed_addons, upgrade_policy]
+    ignore_changes = [access_config, bootstrap_self_managed_addons, upgrade_policy, zonal_shift_config]
   }
 }
 

@@ -51,7 +51,7 @@ resource "aws_eks_cluster" "this" {
     enabled = length(var.node_subnet_ids) > 1
   }
 
-  depends_on = [aws_cloudwatch_log_group.control_plane, aws_iam_role_policy_attachment.cluster]
+  depends_on = [aws_cloudwatch_log_group.control_plane, aws_iam_role_policy_attachment.cluster, aws_iam_role_policy.secrets]
 }
 
 resource "aws_iam_role" "cluster" {

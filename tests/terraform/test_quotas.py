@@ -19,7 +19,7 @@ def page(repository: Path) -> str:
 
 def test_deployment_page_has_the_table_of_the_plans(dev_plan: Plan, prod_plan: Plan, repository: Path) -> None:
     table = rows({"dev": dev_plan, "prod": prod_plan})
-    assert "\n".join(table) in page(repository)
+    assert "\n".join(table) in page(repository), "put what python -m infrastructure.quotas prints there"
 
 
 def test_commands_show_and_ask_for_every_quota_that_a_new_account_lacks(

@@ -15,6 +15,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
 from common.settings import load_settings
+from local.aws.network import make_network
 from local.aws.objects import ObjectStreams, install
 from local.aws.pod_identity import PodIdentityAssociations
 from local.aws.seed import seed
@@ -116,7 +117,10 @@ def main() -> None:
     app = create_app()
     # By a port of its own: nobody who asks at the real one finds anything half made.
     with serving(app, 0) as server:
-        seed(f"http://127.0.0.1:{server.port}", settings.departments_dir, settings.data_dir, settings.app_url)
+        url = f"http://127.0.0.1:{server.port}"
+        seed(url, settings.departments_dir, settings.data_dir, settings.app_url)
+        if settings.vpc_name:
+            make_network(url, settings.vpc_name, settings.target_groups)
     gc.freeze()  # what is there by now stays, so that a later look for cycles is quick
     with serving(app, settings.aws_port):
         signal.pause()  # SIGTERM ends it at once: there is nothing to keep

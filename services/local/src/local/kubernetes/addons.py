@@ -1,8 +1,9 @@
-"""Stands in for the platform add-ons whose charts are on the internet: their kinds exist, and say that they are well.
+"""Stands in for the platform add-ons that do not run here: their kinds exist, and say that they are well.
 
 Nothing acts on these objects. Their specs are not looked at: the manifests' own tests do that.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,7 @@ KINDS = (
 )
 
 
-def definitions() -> list[Object]:
-    """The CustomResourceDefinitions of all of them."""
-    return [kind.definition() for kind in KINDS]
+def definitions(defined: Iterable[Object] = ()) -> list[Object]:
+    """The CustomResourceDefinitions of all of them, but for those that a controller brings itself."""
+    names = {each["metadata"]["name"] for each in defined}
+    return [each for each in (kind.definition() for kind in KINDS) if each["metadata"]["name"] not in names]

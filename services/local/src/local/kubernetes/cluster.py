@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Self
 from urllib.request import urlopen
 
-from local import data
+from local import data, names
 from local.addresses import HOST, Addresses
-from local.kubernetes import addons, argocd, facts
+from local.kubernetes import addons, argocd, controllers, facts
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane, ControlPlaneError
 from local.kubernetes.kubectl import Kubectl, NotYet, wait_for
 from local.kubernetes.nodes import nodes
@@ -63,6 +63,7 @@ class Cluster:
         port: int | None = None,
         *,
         real_node: bool = False,
+        with_controllers: bool = True,
         images: Mapping[str, Path] | None = None,
     ) -> None:
         """Nothing is started yet.
@@ -71,6 +72,8 @@ class Cluster:
             folder: Where everything is written; removed when the cluster stops.
             port: First of the ports that people use; free ones without it.
             real_node: Whether pods run, on a node of this machine. Needs root.
+            with_controllers: Whether the platform's controllers run too; never with a real node, whose edge stands in
+                for the load balancers.
             images: Those that the node has: OCI archives by what overlays/real calls their images.
         """
         self.folder = folder.resolve()
@@ -85,6 +88,8 @@ class Cluster:
         )
         self.node = machine.RealNode(self.folder, self.control_plane.environment)
         self._real_node, self._images = real_node, images or {}
+        self._with_controllers = with_controllers and not real_node
+        self._controllers: list[controllers.Controller] = []
         self.kubectl: Kubectl = self.control_plane.kubectl
         self._state = StateFolder(self.folder)
         self._supervisor = Supervisor(self._state)
@@ -181,6 +186,9 @@ class Cluster:
         for name in ("kubectl", "kustomize", "argocd"):
             (self.commands / name).symlink_to(tool(name))
         objects = argocd.install(self.folder / "argocd" / "install", REPOSITORY)
+        if self._with_controllers:
+            place = (self.folder / "controllers", self.aws_url, names.REGION, facts.CLUSTER_NAME)
+            self._controllers = controllers.build_all(*place)
         self._install(objects)
         self._seed()
         self.programs = self._programs(objects)
@@ -212,7 +220,9 @@ class Cluster:
         ]
         simulated = map(tainted, nodes()) if self._real_node else nodes()
         self.kubectl.apply(*namespaces, *simulated, *(system_objects() if self._real_node else ()))
-        self.kubectl.apply(*argocd.configuration(objects), *addons.definitions())
+        defined = [each for controller in self._controllers for each in controller.definitions]
+        self.kubectl.apply(*argocd.configuration(objects), *addons.definitions(defined))
+        controllers.install(self.kubectl, self._controllers)
         told = facts.aws_facts(self.aws_url)
         if self._real_node:
             aws = f"http://{network.AWS}:443"
@@ -257,9 +267,12 @@ class Cluster:
                     "DEPARTMENTS_DIR": str(REPOSITORY / "base" / "departments"),
                     "DATA_DIR": str(self.folder / "data"),
                     "APP_URL": "http://localhost",
+                    "VPC_NAME": facts.CLUSTER_NAME,
+                    "TARGET_GROUPS": json.dumps(facts.TARGET_GROUPS),
                 },
             ),
             *own,
+            *(each.program for each in self._controllers),
         ]
 
     def _operator(self) -> Program:

@@ -40,12 +40,13 @@ class Nodes(StrEnum):
     REAL = "real"
 
 
-def this_cluster(*, running: bool, real_node: bool = False) -> Cluster:
+def this_cluster(*, running: bool, real_node: bool = False, with_controllers: bool = True) -> Cluster:
     """The cluster of the state folder; ends the command where it shall be running and is not."""
     settings = load_settings(LocalSettings)
     port = None if running else settings.local_cluster_port
     images = built_images() if real_node else {}
-    cluster = Cluster(settings.local_state / "cluster", port, real_node=real_node, images=images)
+    folder = settings.local_state / "cluster"
+    cluster = Cluster(folder, port, real_node=real_node, with_controllers=with_controllers, images=images)
     if running and not cluster.is_up:
         errors.print("No cluster is up. Start it: make cluster", style="red")
         raise typer.Exit(1)
@@ -59,12 +60,16 @@ def up(
         Nodes,
         typer.Option(help="Whether pods are only simulated, or run on a real node of this machine, which needs root."),
     ] = Nodes.SIMULATED,
+    controllers: Annotated[
+        bool,
+        typer.Option(help="Run the platform's controllers too (simulated nodes only)."),
+    ] = True,
     wait: Annotated[bool, typer.Option(help="Wait until Argo CD has synced what is in Git.")] = True,
 ) -> None:
     """Start everything, and say how to reach it. It stays up until `local cluster down`."""
     for number in ENDING_SIGNALS:
         signal.signal(number, interrupt)
-    cluster = this_cluster(running=False, real_node=node is Nodes.REAL)
+    cluster = this_cluster(running=False, real_node=node is Nodes.REAL, with_controllers=controllers)
     if node is Nodes.REAL and len(built_images()) < len(SERVICES):
         errors.print("The services' images are not built. Build them: make images", style="red")
         raise typer.Exit(1)

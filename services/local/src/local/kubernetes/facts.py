@@ -8,6 +8,8 @@ from local.kubernetes.control_plane import NAMESPACE
 from local.kubernetes.kubectl import Object
 
 CLUSTER_NAME = "local-file-processing"
+TARGET_GROUPS = {"prod-agentgateway": 8080, "prod-agentgateway-internal": 8080, "prod-frontend": 7860}
+"""Those that the overlays of prod name, and their ports."""
 DEPARTMENT_ROLE = names.role_arn("local-department")
 
 

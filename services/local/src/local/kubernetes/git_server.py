@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp import web
 
 from local.addresses import HOST
-from local.kubernetes.git_certificate import write_certificate
+from local.kubernetes.certificate import CERTIFICATE, KEY, write_certificate
 
 logger = logging.getLogger("local.git")
 MAX_PUSH = 256 << 20
@@ -121,7 +121,8 @@ async def serve(server: GitServer, port: int) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(write_certificate(server.folder, urlsplit(server.homepage).hostname or HOST))
+    write_certificate(server.folder, urlsplit(server.homepage).hostname or HOST)
+    context.load_cert_chain(server.folder / CERTIFICATE, server.folder / KEY)
     plain, secure = web.TCPSite(runner, HOST, 0), web.TCPSite(runner, HOST, 0, ssl_context=context)
     await plain.start()
     await secure.start()

@@ -7,6 +7,7 @@ import yaml
 from tests.operator.world import ROOT, built, department, spec
 
 from common.departments import InvalidDepartment, parse_department
+from department_operator.validation import invalidity
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane
 from local.kubernetes.kubectl import Kubectl, KubectlError, Object
 
@@ -225,3 +226,23 @@ def test_every_field_is_explained_to_kubectl_explain(kubectl: Kubectl) -> None:
     for field in ("displayName", "access", "datasets", "server", "restrictedColumns", "spreadAcrossZones"):
         assert field in text
     assert "data bucket" in kubectl.run("explain", "departments.spec.datasets.object")
+
+
+@pytest.mark.parametrize(
+    ("parent", "name", "tool"),
+    [
+        ("legal", "legal-contracts", "legal_contracts_expiring"),
+        ("hr", "hr-reporting", "hr_reporting_line"),
+        ("finance", "finance-lookup", "finance_lookup_vendors"),
+    ],
+)
+def test_the_operator_refuses_a_name_that_another_departments_tools_begin_with(
+    parent: str, name: str, tool: str
+) -> None:
+    served = yaml.safe_load((ROOT / f"base/departments/{parent}.yaml").read_text())
+    named = {**served, "metadata": {"name": name}}
+    invalid = invalidity(named, {parent: served, name: named})
+    assert invalid is not None
+    assert invalid.startswith(f"metadata.name: the tool {tool} of the department {parent} begins with ")
+    assert invalidity(served, {parent: served, name: named}) is None
+    assert invalidity(named, {name: named}) is None

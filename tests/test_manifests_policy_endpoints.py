@@ -17,7 +17,7 @@ DEPARTMENT = {"app.kubernetes.io/instance": "mcp-finance", "fileprocessing.inter
 PORTS = (53, 80, 443, 5432, 7860, 8000, 8080, 9090)
 SERVICES = ("agentgateway", "application", "application-worker", "department-operator", "frontend", "mcp-finance")
 # As EKS installs CoreDNS.
-KUBE_DNS = {
+KUBE_DNS: dict[str, Any] = {
     "metadata": {"name": "kube-dns", "namespace": "kube-system"},
     "spec": {
         "clusterIP": DNS,

@@ -11,6 +11,12 @@ locals {
   body_labels = [for label in local.body_rules : "awswaf:managed:aws:core-rule-set:${label}"]
   file_paths  = ["/api/files", "/mcp"]
 
+  # The load balancer's session on app., a program's token on api.
+  credentials = {
+    cookie        = { text = "awselbauthsessioncookie-0=", place = "CONTAINS" }
+    authorization = { text = "bearer ", place = "STARTS_WITH" }
+  }
+
   managed_rules = {
     AWSManagedRulesAmazonIpReputationList = { priority = 10, counted = [] }
     AWSManagedRulesKnownBadInputsRuleSet  = { priority = 20, counted = [] }
@@ -28,6 +34,7 @@ resource "aws_wafv2_web_acl" "this" {
     allow {}
   }
 
+  # A flood from one address, whatever it claims to be.
   rule {
     name     = "rate"
     priority = 0
@@ -50,6 +57,64 @@ resource "aws_wafv2_web_acl" "this" {
     visibility_config {
       cloudwatch_metrics_enabled = true
       metric_name                = "rate"
+      sampled_requests_enabled   = true
+    }
+  }
+
+  # The firewall judges before the login does, so it sees only whether a request has credentials, not whether they are
+  # true. Invented ones are refused behind it, at little cost, and fall under the rule above.
+  rule {
+    name     = "rate-anonymous"
+    priority = 1
+
+    action {
+      block {
+        custom_response {
+          response_code = 429
+        }
+      }
+    }
+
+    statement {
+      rate_based_statement {
+        limit              = var.anonymous_rate_limit
+        aggregate_key_type = "IP"
+
+        scope_down_statement {
+          not_statement {
+            statement {
+              or_statement {
+                dynamic "statement" {
+                  for_each = local.credentials
+
+                  content {
+                    byte_match_statement {
+                      search_string         = statement.value.text
+                      positional_constraint = statement.value.place
+
+                      field_to_match {
+                        single_header {
+                          name = statement.key
+                        }
+                      }
+
+                      text_transformation {
+                        priority = 0
+                        type     = "LOWERCASE"
+                      }
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "rate-anonymous"
       sampled_requests_enabled   = true
     }
   }

@@ -105,14 +105,26 @@ variable "on_premises_cidrs" {
 }
 
 variable "rate_limit" {
-  description = "Requests from one address in five minutes after which it is refused for a while."
+  description = "Requests from one address in five minutes after which it is refused for a while. An office is one address: the default is 100 people who each load every file of the page with an empty cache, 2,000 requests each."
   type        = number
-  default     = 2000
+  default     = 200000
   nullable    = false
 
   validation {
     condition     = var.rate_limit >= 100 && var.rate_limit <= 20000000
     error_message = "rate_limit must be 100 to 20,000,000 requests in five minutes."
+  }
+}
+
+variable "anonymous_rate_limit" {
+  description = "The same for requests with neither a session's cookie nor a token: logins, and what programs discover before they have a token. A login takes four."
+  type        = number
+  default     = 2000
+  nullable    = false
+
+  validation {
+    condition     = var.anonymous_rate_limit >= 100 && var.anonymous_rate_limit <= var.rate_limit
+    error_message = "anonymous_rate_limit must be 100 to rate_limit requests in five minutes."
   }
 }
 

@@ -42,8 +42,8 @@ run "people_log_in_on_app_and_programs_bring_tokens_to_api" {
   }
 
   assert {
-    condition     = alltrue([for listener in aws_lb_listener.https : listener.ssl_policy == "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"]) && aws_lb_listener.http.default_action[0].redirect[0].protocol == "HTTPS"
-    error_message = "Listeners must speak TLS 1.3, and HTTP must lead there."
+    condition     = alltrue([for listener in aws_lb_listener.https : listener.ssl_policy == "ELBSecurityPolicy-TLS13-1-3-2021-06"]) && aws_lb_listener.http.default_action[0].redirect[0].protocol == "HTTPS"
+    error_message = "Listeners must speak TLS 1.3 alone, and HTTP must lead there."
   }
 }
 
@@ -89,7 +89,7 @@ run "the_firewall_limits_rates_and_counts_bodies_where_files_are_sent" {
   command = plan
 
   assert {
-    condition     = toset([for rule in aws_wafv2_web_acl.this.rule : rule.name]) == toset(["rate", "bodies", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesCommonRuleSet"])
+    condition     = toset([for rule in aws_wafv2_web_acl.this.rule : rule.name]) == toset(["rate", "rate-anonymous", "bodies", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesCommonRuleSet"])
     error_message = "A rule is missing."
   }
 

@@ -4,7 +4,7 @@ import re
 
 from agentgateway.errors import method_not_allowed, not_found
 
-_ROUTES = {
+ROUTES = {
     "/api/files": ("GET", "POST"),
     "/api/files/{id}": ("GET", "DELETE"),
     "/api/uploads": ("GET", "POST"),
@@ -18,9 +18,10 @@ _ROUTES = {
     "/api/jobs/{id}/result": ("GET", "HEAD"),
     "/api/jobs/{id}/report": ("GET",),
     "/api/departments": ("GET",),
+    "/api/openapi.json": ("GET",),
 }
 _ID = "[A-Za-z0-9_-]{1,128}"
-_COMPILED = [(re.compile(path.replace("{id}", _ID)), path, methods) for path, methods in _ROUTES.items()]
+_COMPILED = [(re.compile(path.replace("{id}", _ID)), path, methods) for path, methods in ROUTES.items()]
 
 
 def route_of(method: str, path: str) -> str:

@@ -9,6 +9,8 @@ from fastapi import APIRouter
 
 from application.api.authentication import CallerDep
 from application.api.context import Context, ContextDep
+from application.api.openapi import answers
+from application.api.schemas import DepartmentList
 from application.engine import DatasetInfo, DepartmentUnavailable
 from application.errors import DepartmentRefused
 from common.caller import Caller
@@ -17,7 +19,7 @@ from common.departments import Department
 router = APIRouter(prefix="/api/departments")
 
 
-@router.get("")
+@router.get("", responses=answers(200, DepartmentList, "The departments."))
 async def show_all(caller: CallerDep, context: ContextDep) -> dict[str, Any]:
     """All departments that the caller may use; one that does not answer says so, and costs only itself.
 

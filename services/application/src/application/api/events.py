@@ -14,6 +14,7 @@ from starlette.responses import Response
 from application.api.authentication import CallerDep
 from application.api.context import Context, ContextDep
 from application.api.documents import job_document
+from application.api.openapi import content
 from application.aws import AwsError
 from application.records import Job
 from common.caller import Caller
@@ -25,7 +26,7 @@ COMMENT_SECONDS = 15
 """Proxies close a connection on which nothing is sent for long; 60 s is an ALB's default."""
 
 
-@router.get("/{job}/events")
+@router.get("/{job}/events", responses=content(200, "The job, as `progress` and at last `done`.", "text/event-stream"))
 async def follow(job: str, caller: CallerDep, context: ContextDep) -> Response:
     """The job as it is, and on each change; the last event is `done`."""
     present = await context.job(job, caller)

@@ -21,6 +21,8 @@ from application.api.context import Context, ContextDep
 from application.api.cursors import cursor_of, place_of
 from application.api.documents import file_document
 from application.api.form import FormFile
+from application.api.openapi import ONE_FILE, answers
+from application.api.schemas import FileDocument, FilePage
 from application.engine import Format, InputError, detect_format
 from application.errors import TooLarge, TooSlow
 from application.file_store import FileInUse
@@ -38,7 +40,7 @@ router = APIRouter(prefix="/api/files")
 HEAD_BYTES = 65536
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=answers(201, FileDocument, "The file."), openapi_extra=ONE_FILE)
 async def take_in(request: Request, caller: CallerDep, context: ContextDep) -> Response:
     """Take a file in: the body itself with its `name` in the query, or a form with one part, `file`."""
     settings = context.settings
@@ -138,7 +140,7 @@ def new_file(file: str, owner: str, name: str, size: int, file_format: Format, s
     )
 
 
-@router.get("")
+@router.get("", responses=answers(200, FilePage, "A page of files."))
 async def show_all(
     caller: CallerDep,
     context: ContextDep,
@@ -150,7 +152,7 @@ async def show_all(
     return {"files": [file_document(file) for file in files], "next": cursor_of(last)}
 
 
-@router.get("/{file}")
+@router.get("/{file}", responses=answers(200, FileDocument, "The file."))
 async def show(file: str, caller: CallerDep, context: ContextDep) -> dict[str, Any]:
     """Describe a file."""
     return file_document(await context.file(file, caller))

@@ -16,6 +16,8 @@ from application.api.authentication import CallerDep
 from application.api.context import API_LIMITS, Context, ContextDep
 from application.api.cursors import cursor_of, place_of
 from application.api.documents import job_document, preview_document
+from application.api.openapi import answers
+from application.api.schemas import JobDocument, JobPage, PreviewDocument
 from application.api.submission import Wish, lookup_for, source_of, submit, tell_workers
 from application.engine import preview
 from application.errors import Conflict, Fenced
@@ -35,7 +37,7 @@ class PreviewWish(Wish):
     rows: int = Field(default=10, strict=True, ge=1, le=100)
 
 
-@router.post("/preview")
+@router.post("/preview", responses=answers(200, PreviewDocument, "The first rows."))
 async def show_preview(wish: PreviewWish, caller: CallerDep, context: ContextDep) -> Response:
     """The first rows of a file, enriched at once, with why each column was taken for a key."""
     file = await context.file(wish.file, caller)
@@ -60,7 +62,7 @@ def _preview(context: Context, file: File, wish: PreviewWish, caller: Caller) ->
     return preview_document(shown)
 
 
-@router.post("/jobs", status_code=202)
+@router.post("/jobs", status_code=202, responses=answers(202, JobDocument, "The job."))
 async def start(
     wish: Wish, caller: CallerDep, context: ContextDep, idempotency_key: Annotated[str | None, Header()] = None
 ) -> Response:
@@ -69,7 +71,7 @@ async def start(
     return _accepted(job, caller, context)
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=answers(200, JobPage, "A page of jobs."))
 async def show_all(
     caller: CallerDep,
     context: ContextDep,
@@ -84,13 +86,13 @@ async def show_all(
     }
 
 
-@router.get("/jobs/{job}")
+@router.get("/jobs/{job}", responses=answers(200, JobDocument, "The job."))
 async def show(job: str, caller: CallerDep, context: ContextDep) -> dict[str, Any]:
     """How a job is doing."""
     return job_document(context.access.redacted(await context.job(job, caller), caller))
 
 
-@router.delete("/jobs/{job}", status_code=202)
+@router.delete("/jobs/{job}", status_code=202, responses=answers(202, JobDocument, "The job."))
 async def cancel(job: str, caller: CallerDep, context: ContextDep) -> Response:
     """Cancel a job; one that runs stops within seconds."""
     await context.job(job, caller)
@@ -120,7 +122,7 @@ def _cancel(context: Context, identifier: str) -> Job:
     raise Problem(409, "conflict", "Something else changed this", "The job changed all the time. Try again.")
 
 
-@router.post("/jobs/{job}/retry", status_code=202)
+@router.post("/jobs/{job}/retry", status_code=202, responses=answers(202, JobDocument, "The job."))
 async def retry(job: str, caller: CallerDep, context: ContextDep) -> Response:
     """Run a job again that failed or was cancelled, for the caller as they are now."""
     present = await context.job(job, caller)

@@ -17,6 +17,7 @@ from application.api.authentication import ServiceAuthentication
 from application.api.body import WholeBodies
 from application.api.context import Context
 from application.api.measuring import Measuring
+from application.api.openapi import document
 from application.aws import make_clients
 from application.department_client import DepartmentClient, new_session
 from application.file_store import FileStore
@@ -49,6 +50,7 @@ def create_app(settings: ApiSettings | None = None) -> ASGIApp:
         redoc_url=None,
         lifespan=_lifespan(chosen),
     )
+    app.openapi = document(app)  # type: ignore[method-assign]  # FastAPI has no other way to extend it
     problems.install(app)
     for module in (files, uploads, events, results, jobs, departments, health):
         app.include_router(module.router)

@@ -20,6 +20,7 @@ from application.api import problems
 from application.api.authentication import CallerDep
 from application.api.conditions import is_known, require_match
 from application.api.context import Context, ContextDep
+from application.api.openapi import content
 from application.engine import Format, render_html, render_text
 from application.errors import ObjectGone
 from application.names import content_disposition, result_name
@@ -47,6 +48,12 @@ _MEDIA_TYPES = {
     Format.PDF: "application/pdf",
     Format.DOCX: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
+_DOWNLOAD = {
+    **content(200, "The enriched file.", *_MEDIA_TYPES.values()),
+    **content(206, "The range of it that was asked for.", *_MEDIA_TYPES.values()),
+    304: {"description": "The client has it already."},
+}
+_REPORT = content(200, "The report.", "application/json", "text/plain", "text/html")
 _HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
@@ -61,7 +68,7 @@ async def _finished(identifier: str, caller: Caller, context: Context) -> tuple[
 
 
 @router.head("/{job}/result", include_in_schema=False)
-@router.get("/{job}/result")
+@router.get("/{job}/result", responses=_DOWNLOAD)
 async def download(job: str, request: Request, caller: CallerDep, context: ContextDep) -> Response:
     """The enriched file. One range of bytes may be asked for."""
     found, result = await _finished(job, caller, context)
@@ -136,7 +143,7 @@ def _asked_range(header: str, size: int) -> tuple[int, int, int]:
     return start, end, 206
 
 
-@router.get("/{job}/report")
+@router.get("/{job}/report", responses=_REPORT)
 async def report(
     job: str,
     request: Request,

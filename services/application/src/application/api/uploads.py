@@ -17,6 +17,8 @@ from application.api.context import Context, ContextDep
 from application.api.cursors import cursor_of, place_of
 from application.api.documents import file_document, upload_document
 from application.api.files import HEAD_BYTES, new_file
+from application.api.openapi import answers
+from application.api.schemas import BegunUpload, FileDocument, UploadPage
 from application.engine import InputError, detect_format
 from application.errors import Conflict, InvalidParts, ObjectGone, UploadGone
 from application.names import checked_name
@@ -60,7 +62,7 @@ class Completion(BaseModel):
     parts: list[Part] = Field(min_length=1, max_length=10_000)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=answers(201, BegunUpload, "The upload."))
 async def begin(wanted: NewUpload, caller: CallerDep, context: ContextDep) -> Response:
     """Begin an upload: each part is to be PUT to its URL."""
     name = checked_name(wanted.name)
@@ -109,7 +111,7 @@ def _begin(context: Context, owner: str, name: str, size: int) -> dict[str, Any]
     return {"id": upload, "part_size": part_size, "parts": parts, "expires_at": iso(expires_at)}
 
 
-@router.get("")
+@router.get("", responses=answers(200, UploadPage, "A page of uploads."))
 async def show_all(
     caller: CallerDep,
     context: ContextDep,
@@ -122,7 +124,7 @@ async def show_all(
     return {"uploads": [upload_document(upload) for upload in uploads], "next": cursor_of(last)}
 
 
-@router.post("/{upload}/complete", status_code=201)
+@router.post("/{upload}/complete", status_code=201, responses=answers(201, FileDocument, "The file."))
 async def complete(upload: str, completion: Completion, caller: CallerDep, context: ContextDep) -> Response:
     """Make the parts a file. A completion that is refused ends the upload, and leaves nothing of it."""
     parts = [(part.number, part.etag) for part in completion.parts]

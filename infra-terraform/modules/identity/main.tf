@@ -53,6 +53,9 @@ resource "aws_cognito_user_group" "this" {
 resource "aws_cognito_user_pool_domain" "this" {
   domain       = var.domain_prefix
   user_pool_id = aws_cognito_user_pool.this.id
+  # Version 2 answers "Login pages unavailable" to each client without a branding style, which provider 5.100 cannot make.
+  # https://docs.aws.amazon.com/cognito/latest/developerguide/managed-login-brandingeditor.html
+  managed_login_version = 1
 }
 
 # What a token may be asked for by `resource`: its audience.

@@ -144,3 +144,19 @@ variable "on_premises_certificate_authority" {
     error_message = "on_premises_certificate_authority must be PEM that begins with -----BEGIN CERTIFICATE-----."
   }
 }
+
+variable "saml" {
+  description = "The company's SAML identity provider, beside the pool's own users: its name, the address of its metadata, and the SAML attributes that hold mail address and name. Groups are still the pool's. Null: the pool's own users alone."
+  type = object({
+    name            = string
+    metadata_url    = string
+    email_attribute = optional(string, "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress")
+    name_attribute  = optional(string, "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name")
+  })
+  default = null
+
+  validation {
+    condition     = var.saml == null || try(can(regex("^[A-Za-z0-9][A-Za-z0-9-]{1,30}[A-Za-z0-9]$", var.saml.name)) && startswith(var.saml.metadata_url, "https://"), false)
+    error_message = "saml must have a name of 3 to 32 letters, digits and inner dashes, and a metadata_url that starts with https://."
+  }
+}

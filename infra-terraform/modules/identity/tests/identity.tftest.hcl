@@ -138,3 +138,46 @@ run "unknown_mfa_is_refused" {
 
   expect_failures = [var.mfa]
 }
+
+run "login_pages_are_those_that_need_no_branding" {
+  command = plan
+
+  assert {
+    condition     = aws_cognito_user_pool_domain.this.managed_login_version == 1
+    error_message = "Version 2 shows no login page to a client without a branding style."
+  }
+
+  assert {
+    condition     = length(aws_cognito_identity_provider.saml) == 0 && alltrue([for client in aws_cognito_user_pool_client.this : client.supported_identity_providers == toset(["COGNITO"])])
+    error_message = "Without saml, the pool's own users alone log in."
+  }
+}
+
+run "the_companys_provider_is_one_more_way_to_log_in" {
+  command = plan
+
+  variables {
+    saml = { name = "Company", metadata_url = "https://login.example.com/metadata" }
+  }
+
+  assert {
+    condition     = alltrue([for client in aws_cognito_user_pool_client.this : client.supported_identity_providers == toset(["COGNITO", "Company"])])
+    error_message = "Each client must offer the company's provider."
+  }
+
+  assert {
+    # https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-specifying-attribute-mapping.html
+    condition     = alltrue([for client in aws_cognito_user_pool_client.this : length(setsubtract(keys(aws_cognito_identity_provider.saml[0].attribute_mapping), client.write_attributes)) == 0])
+    error_message = "Each client must be able to write the mapped attributes, or the login fails."
+  }
+}
+
+run "metadata_without_tls_is_refused" {
+  command = plan
+
+  variables {
+    saml = { name = "Company", metadata_url = "http://login.example.com/metadata" }
+  }
+
+  expect_failures = [var.saml]
+}

@@ -2,5 +2,6 @@
 module "state" {
   source = "../modules/state"
 
-  bucket_name = var.bucket
+  bucket_name          = var.bucket
+  environment_accounts = var.environment_accounts
 }

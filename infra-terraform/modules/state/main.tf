@@ -1,6 +1,7 @@
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_18:who reads and writes state is in CloudTrail; a bucket for its log would need one itself
   #checkov:skip=CKV2_AWS_61:it has one, below, by way of the versioning that it waits for
+  #checkov:skip=CKV_AWS_145:encrypted by S3's own key, which the backend asks for; see below
   bucket = var.bucket_name
 
   lifecycle {
@@ -36,14 +37,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   }
 }
 
+# S3's own key: Terraform's backend asks for it with each state (encrypt = true without kms_key_id), and a key of KMS that
+# AWS manages could not be used from the account of another environment.
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    bucket_key_enabled = true
-
     apply_server_side_encryption_by_default {
-      sse_algorithm = "aws:kms"
+      sse_algorithm = "AES256"
     }
   }
 }
@@ -62,13 +63,42 @@ resource "aws_s3_bucket_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "TlsOnly"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "s3:*"
-      Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Statement = concat(
+      [{
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+      # Another account reaches the states of its own environments; which of its roles may, its IAM decides.
+      flatten([for id, environments in var.environment_accounts : [
+        {
+          # Without a condition: S3 says that a state is not there yet only to who may list.
+          Sid       = "List${id}"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${id}:root" }
+          Action    = ["s3:ListBucket"]
+          Resource  = [aws_s3_bucket.this.arn]
+        },
+        {
+          Sid       = "States${id}"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${id}:root" }
+          Action    = ["s3:GetObject", "s3:PutObject"]
+          Resource  = [for name in environments : "${aws_s3_bucket.this.arn}/${name}/*.tfstate"]
+        },
+        {
+          Sid       = "Locks${id}"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${id}:root" }
+          Action    = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+          Resource  = [for name in environments : "${aws_s3_bucket.this.arn}/${name}/*.tfstate.tflock"]
+        },
+      ]]),
+    )
   })
 }
+
+data "aws_partition" "current" {}

@@ -8,3 +8,15 @@ variable "bucket_name" {
     error_message = "bucket_name must be 3 to 63 lower-case letters, digits and dashes, for example example-company-terraform-state."
   }
 }
+
+variable "environment_accounts" {
+  description = "Other accounts, and the environments whose states each of them reads and writes, for example {\"444455556666\" = [\"prod\"]}."
+  type        = map(set(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id, names in var.environment_accounts : can(regex("^[0-9]{12}$", id)) && length(names) > 0 && alltrue([for name in names : can(regex("^[a-z][a-z0-9]{1,9}$", name))])])
+    error_message = "environment_accounts must be, for each account of 12 digits, names of environments, for example {\"444455556666\" = [\"prod\"]}."
+  }
+}

@@ -19,7 +19,7 @@ run "the_state_is_versioned_encrypted_and_private" {
   }
 
   assert {
-    condition     = one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms"
+    condition     = one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"
     error_message = "The state must be encrypted."
   }
 
@@ -37,4 +37,37 @@ run "wrong_names_are_refused" {
   }
 
   expect_failures = [var.bucket_name]
+}
+
+run "another_account_reaches_its_own_environments_states_alone" {
+  command = plan
+
+  variables {
+    environment_accounts = { "444455556666" = ["prod"] }
+  }
+
+  override_resource {
+    target          = aws_s3_bucket.this
+    override_during = plan
+    values          = { arn = "arn:aws:s3:::example-company-terraform-state" }
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement : [statement.Action, statement.Resource] if statement.Effect == "Allow"] == [
+      [["s3:ListBucket"], ["arn:aws:s3:::example-company-terraform-state"]],
+      [["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::example-company-terraform-state/prod/*.tfstate"]],
+      [["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["arn:aws:s3:::example-company-terraform-state/prod/*.tfstate.tflock"]],
+    ]
+    error_message = "Another account must reach the states of its own environments, and no other."
+  }
+}
+
+run "wrong_accounts_are_refused" {
+  command = plan
+
+  variables {
+    environment_accounts = { "444455556666" = ["*"] }
+  }
+
+  expect_failures = [var.environment_accounts]
 }

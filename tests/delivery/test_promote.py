@@ -83,6 +83,11 @@ def test_the_pull_request_changes_prods_version_files_alone_and_tells_what_comes
     main = raise_dev(workflow, "0.2.0", "application", push=True)
     workflow.write("README.md", "Somebody works on this.\n")
 
+    github.succeeded = [("ci.yaml", main, "push"), ("ci.yaml", first, "pull_request"), ("promote.yaml", first, "push")]
+    said = workflow.refuse("promote", "--pull-request")
+    assert said == f"error: agentgateway {first} has no successful run of ci.yaml on main: wait for it, or run it again"
+    assert github.writes == []
+    github.succeeded.append(("ci.yaml", first, "push"))
     done = workflow.succeed_json("promote", "--pull-request")
 
     start = workflow.git("rev-parse", "start")

@@ -144,6 +144,9 @@ def test_an_image_is_pushed_as_it_was_built_signed_and_with_its_parts(
     repository = image.partition("/")[2]
     there = httpx2.get(f"http://{registry}/v2/{repository}/manifests/{COMMIT}", headers={"Accept": MANIFEST})
     assert f"sha256:{hashlib.sha256(there.content).hexdigest()}" == digest
+    # By this tag the registry counts which images it keeps.
+    counted = httpx2.get(f"http://{registry}/v2/{repository}/manifests/build-{COMMIT}", headers={"Accept": MANIFEST})
+    assert counted.content == there.content
     layer = there.json()["layers"][0]["digest"]
     assert httpx2.get(f"http://{registry}/v2/{repository}/blobs/{layer}").content == b"one"
     # Signed is what was built, not what a tag stands for.
@@ -163,6 +166,26 @@ def test_an_image_is_pushed_as_it_was_built_signed_and_with_its_parts(
     assert f"{image}:{COMMIT} is there already with another content" in said
     assert len(asked(tmp_path)) == 4
     assert httpx2.get(f"http://{registry}/v2/{repository}/manifests/{COMMIT}").content == there.content
+
+
+def test_the_image_that_prod_runs_gets_a_tag_that_the_registry_keeps(
+    job: Clone, registry: str, home: Path, tmp_path: Path
+) -> None:
+    image = f"{registry}/{tmp_path.name.lower()}/agentgateway"
+    for service in ("application", "department-operator", "frontend", "mcp-server"):
+        shutil.rmtree((job.folder / version_path("prod", service)).parent)
+    shutil.copy(job.folder / version_path("dev", "agentgateway"), job.folder / version_path("prod", "agentgateway"))
+    job.succeed("version", "agentgateway", COMMIT)
+    job.succeed("promote", "agentgateway")
+    assert job.refuse("keep").splitlines()[-1] == f"error: {image}:{COMMIT} is not in the registry"
+
+    digest = built(home, b"one")
+    job.succeed("publish", "agentgateway", COMMIT)
+    assert job.succeed("keep") == f"{image}:prod-{COMMIT}\n"
+    repository = image.partition("/")[2]
+    there = httpx2.get(f"http://{registry}/v2/{repository}/manifests/prod-{COMMIT}", headers={"Accept": MANIFEST})
+    assert f"sha256:{hashlib.sha256(there.content).hexdigest()}" == digest
+    assert job.succeed("keep") == "nothing to do: the images of prod are tagged\n"
 
 
 def test_what_was_not_built_here_as_that_version_is_refused(job: Clone, home: Path) -> None:

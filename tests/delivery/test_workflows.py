@@ -6,11 +6,10 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from tests.helpers.workflows import FOLDER, JOBS, LOCAL, ROOT, WORKFLOWS, Job, Workflow, callers, subjects, variables
+from tests.helpers.workflows import FOLDER, JOBS, LOCAL, ROOT, WORKFLOWS, Job, Workflow, callers, taken, variables
 
 from delivery.images.builder import CACHE
 from delivery.promote import CHECKS
@@ -139,12 +138,23 @@ def test_ci_runs_make_test_and_keeps_what_is_slow_to_make() -> None:
     run = (ROOT / ".ci/run").read_text()
     assert run.rstrip().endswith("exec make test")
     assert re.search(r"^test:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    (job,) = (job for job in JOBS if job.workflow.file == "ci.yaml")
+    (job,) = (job for job in JOBS if job.workflow.file == "ci.yaml" and not job.calls)
     (cache,) = (step["with"] for step in job.steps if step.get("uses", "").startswith("actions/cache@"))
     ours = f"~/.cache/{CACHE.name}"
     assert {f"{ours}/*", f"!{ours}/buildah", "~/.cache/uv"} <= set(cache["path"].split())
     for pattern in re.findall(r"'([^']+)'", cache["key"]):
         assert list(ROOT.glob(pattern)), pattern
+
+
+def test_images_are_made_of_main_alone_and_after_its_tests() -> None:
+    (images,) = (workflow for workflow in WORKFLOWS if workflow.file == "images.yaml")
+    # No event starts it by itself, so the tests of the same commit have run in the same run.
+    assert list(images.events) == ["workflow_call"]
+    (caller,) = callers(images)
+    assert caller.workflow.file == CHECKS
+    assert caller.content["needs"] == "test"
+    assert caller.content["if"] == "github.ref == 'refs/heads/main' && github.event_name != 'pull_request'"
+    assert all("ref" not in step.get("with", {}) for job in images.jobs for step in job.steps)
 
 
 def test_ci_can_be_started_by_the_promotion() -> None:
@@ -181,11 +191,13 @@ def test_every_root_of_terraform_is_planned_and_applied_in_the_environment_of_it
 def test_a_role_trusts_exactly_the_runs_that_take_it(known: dict[str, Role]) -> None:
     asking: dict[str, set[str]] = {}
     for job in JOBS:
-        for role in job.roles:
-            asking.setdefault(role, set()).update(subjects(job))
+        for role, ends in taken(job):
+            asking.setdefault(role, set()).update(ends)
     assert asking == {
         "github-push-images": {"ref:refs/heads/main"},
-        "github-terraform-plan": {"pull_request", "ref:refs/heads/main"},
+        "github-promote-images": {"ref:refs/heads/main"},
+        "github-terraform-plan": {"ref:refs/heads/main"},
+        "github-terraform-preview": {"pull_request"},
         "github-terraform-apply": {"environment:shared", "environment:dev", "environment:prod"},
     }
     assert asking.keys() == known.keys()
@@ -197,19 +209,8 @@ def test_a_role_trusts_exactly_the_runs_that_take_it(known: dict[str, Role]) -> 
         assert condition["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
         trusted = condition["token.actions.githubusercontent.com:sub"]
         trusted = {trusted} if isinstance(trusted, str) else set(trusted)
-        assert trusted == {f"repo:{REPOSITORY}:{end}" for end in ends}
-
-
-@pytest.mark.slow
-def test_a_plan_may_not_read_what_departments_and_people_keep(known: dict[str, Role]) -> None:
-    (document,) = known["github-terraform-plan"].policies.values()
-    denied: dict[str, Any] = {}
-    for statement in document["Statement"]:
-        assert statement["Effect"] == "Deny"
-        denied |= dict.fromkeys(statement["Action"], statement.get("NotResource", "nothing"))
-    assert denied["s3:GetObject"] == "arn:aws:s3:::*/*.tfstate"
-    for action in ("dynamodb:Query", "sqs:ReceiveMessage", "secretsmanager:GetSecretValue", "logs:GetLogEvents"):
-        assert denied[action] == "nothing"
+        names = (REPOSITORY, "example-company@123456/internal-file-processing-system@456789")
+        assert trusted == {f"repo:{name}:{end}" for name in names for end in ends}
 
 
 def test_the_region_and_the_repository_are_those_of_the_infrastructure() -> None:

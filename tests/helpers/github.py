@@ -24,6 +24,8 @@ class GitHubStandIn:
     pull_requests: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     started: list[tuple[str, str]] = field(default_factory=list)
+    succeeded: list[tuple[str, str, str]] = field(default_factory=list)
+    """Runs of workflows that succeeded for main: file, commit, event."""
     writes: list[str] = field(default_factory=list)
     may_write: bool = True
 
@@ -86,6 +88,7 @@ class GitHubStandIn:
             (r"POST /issues/(\d+)/comments", self._comment),
             (r"PATCH /issues/comments/(\d+)", self._edit_comment),
             (r"GET /actions/workflows/([a-z.-]+)", self._workflow),
+            (r"GET /actions/workflows/([a-z.-]+)/runs", self._runs),
             (r"POST /actions/workflows/([a-z.-]+)/dispatches", self._start),
         ]
         for pattern, route in routes:
@@ -141,6 +144,14 @@ class GitHubStandIn:
         if not self.remote.git("ls-tree", "main", f".github/workflows/{found[1]}"):
             return 404, {"message": "Not Found"}
         return 200, {"id": 1, "url": f"{self.url}/repos/{self.name}/actions/workflows/{found[1]}"}
+
+    def _runs(self, found: re.Match[str], asked: dict[str, Any]) -> Answer:
+        runs = [
+            {"id": number, "event": event, "head_sha": commit}
+            for number, (file, commit, event) in enumerate(self.succeeded)
+            if (file, commit, "success", "main") == (found[1], asked["head_sha"], asked["status"], asked["branch"])
+        ]
+        return 200, {"total_count": len(runs), "workflow_runs": runs}
 
     def _start(self, found: re.Match[str], body: dict[str, Any]) -> Answer:
         self.started.append((found[1], body["ref"]))

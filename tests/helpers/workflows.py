@@ -12,6 +12,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github/workflows"
 LOCAL = "./.github/workflows/"
+BY_EVENT = re.compile(
+    r"(?P<start>[a-z-]+)\$\{\{ github\.event_name == '(?P<event>[a-z_]+)' "
+    r"&& '(?P<then>\w+)' \|\| '(?P<otherwise>\w+)' \}\}"
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Job:
     def roles(self) -> list[str]:
         """Names of the AWS roles that it takes."""
         arns = (step.get("with", {}).get("role-to-assume") for step in self.steps)
-        return [arn.rpartition("/")[2] for arn in arns if arn]
+        return [arn.partition(":role/")[2] for arn in arns if arn]
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,10 @@ def subjects(job: Job) -> set[str]:
             return {f"environment:{caller.content['with']['root']}" for caller in asking}
         return {f"environment:{environment}"}
     found = set()
-    for workflow in {caller.workflow for caller in asking} or {job.workflow}:
-        for event, options in workflow.events.items():
+    for runs in asking or [job]:
+        for event, options in runs.workflow.events.items():
+            if not _runs_for(event, runs.content.get("if", "")):
+                continue
             if event == "push":
                 found |= {f"ref:refs/heads/{branch}" for branch in options["branches"]}
             elif event == "workflow_dispatch":
@@ -111,6 +117,25 @@ def subjects(job: Job) -> set[str]:
             else:
                 raise AssertionError(f"{job}: what is the subject of {event}?")
     return found
+
+
+def _runs_for(event: str, condition: str) -> bool:
+    """Whether a job runs for an event; a condition that could be true by another of its parts excludes none."""
+    if "||" in condition:
+        return True
+    compared = re.findall(r"github\.event_name (==|!=) '([a-z_]+)'", condition)
+    return all((event == name) == (operator == "==") for operator, name in compared)
+
+
+def taken(job: Job) -> Iterator[tuple[str, set[str]]]:
+    """Each AWS role that a job takes, with the ends of the subjects of the runs that take it."""
+    for role in job.roles:
+        found = subjects(job)
+        if choice := BY_EVENT.fullmatch(role):
+            yield choice["start"] + choice["then"], found & {choice["event"]}
+            yield choice["start"] + choice["otherwise"], found - {choice["event"]}
+        else:
+            yield role, found
 
 
 def variables(text: str) -> Iterator[str]:

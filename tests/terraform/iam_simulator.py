@@ -44,8 +44,9 @@ def decide(
     return _decided(simulations, names)
 
 
-def may_take(asked: Sequence[tuple[Role, str, Mapping[str, str]]]) -> list[bool]:
-    """Whether a service of AWS (`pods.eks.amazonaws.com`) may take each role in a context, by the role's trust."""
+def may_take(asked: Sequence[tuple[Role, str, Mapping[str, str]]], action: str = "sts:AssumeRole") -> list[bool]:
+    """Whether a service of AWS (`pods.eks.amazonaws.com`) or the users of an identity provider (its ARN) may take each
+    role in a context, by the role's trust."""
     simulations = [
         {
             "identityPolicies": [],
@@ -53,7 +54,7 @@ def may_take(asked: Sequence[tuple[Role, str, Mapping[str, str]]]) -> list[bool]
             "resourceControlPolicies": [],
             "resourcePolicy": role.trust,
             "request": {
-                "action": "sts:AssumeRole",
+                "action": action,
                 "principal": service,
                 "resource": {"accountId": ACCOUNT_ID, "resource": f"arn:aws:iam::{ACCOUNT_ID}:role/{role.name}"},
                 "contextVariables": dict(context),

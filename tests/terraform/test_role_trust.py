@@ -1,6 +1,8 @@
 """Who may take which role, decided by the trust of the roles in the plans; and what the role for images may do."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -101,15 +103,104 @@ def test_workflows_push_images_and_do_nothing_else(shared_plan: dict[str, Any]) 
     assert decide(asked) == [allowed for _, _, allowed in IMAGES]
 
 
-def test_only_the_main_branch_of_our_repository_takes_the_role_for_images(shared_plan: dict[str, Any]) -> None:
-    (statement,) = roles(shared_plan)["github-push-images"].trust["Statement"]
-    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
-    # Whole values, compared as they are: no pull request, no fork, no other branch.
-    assert statement["Condition"] == {
-        "StringEquals": {
-            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-            "token.actions.githubusercontent.com:sub": (
-                "repo:example-company/internal-file-processing-system:ref:refs/heads/main"
-            ),
-        }
-    }
+def test_a_promotion_tags_images_and_uploads_nothing(shared_plan: dict[str, Any]) -> None:
+    promote = roles(shared_plan)["github-promote-images"]
+    repository = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/agentgateway"
+    wanted = {"ecr:BatchGetImage": True, "ecr:PutImage": True, "ecr:InitiateLayerUpload": False}
+    wanted |= {"ecr:UploadLayerPart": False, "ecr:BatchDeleteImage": False, "ecr:PutLifecyclePolicy": False}
+    assert decide([(promote, Request(action, repository)) for action in wanted]) == list(wanted.values())
+
+
+ISSUER: Final = "token.actions.githubusercontent.com"
+MAIN: Final = "ref:refs/heads/main"
+OURS: Final = "example-company/internal-file-processing-system"
+NUMBERED: Final = "example-company@123456/internal-file-processing-system@456789"
+
+
+def token(subject: str, repository_id: str = "456789", audience: str = "sts.amazonaws.com") -> Mapping[str, str]:
+    """What AWS reads of a job's token: https://docs.github.com/en/actions/reference/security/oidc."""
+    return {f"{ISSUER}:aud": audience, f"{ISSUER}:sub": subject, f"{ISSUER}:repository_id": repository_id}
+
+
+@pytest.mark.parametrize("subject", [f"repo:{OURS}:{MAIN}", f"repo:{NUMBERED}:{MAIN}"])
+def test_both_forms_of_the_subject_take_the_role_for_images(shared_plan: dict[str, Any], subject: str) -> None:
+    assert takes(shared_plan, "github-push-images", token(subject))
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [
+        token(f"repo:{OURS}:pull_request"),
+        token(f"repo:{NUMBERED}:pull_request"),
+        token(f"repo:{OURS}:ref:refs/heads/other"),
+        token(f"repo:{OURS}:{MAIN}", audience="sts.example.com"),
+        # The same name, made again by somebody else after it became free.
+        token(f"repo:{OURS}:{MAIN}", repository_id="999999"),
+        token(f"repo:example-company@999999/internal-file-processing-system@456789:{MAIN}"),
+        token(f"repo:example-company@123456/internal-file-processing-system@999999:{MAIN}"),
+        # Names that begin or end alike.
+        token(f"repo:example-company-2@123456/internal-file-processing-system@456789:{MAIN}"),
+        token(f"repo:example-company@123456/internal-file-processing-system-2@456789:{MAIN}"),
+        token(f"repo:{NUMBERED}1:{MAIN}"),
+        token(f"repo:{NUMBERED}:{MAIN}2"),
+        token(f"repo:{NUMBERED.upper()}:{MAIN}"),
+    ],
+    ids=lambda presented: presented[f"{ISSUER}:sub"],
+)
+def test_no_other_run_takes_the_role_for_images(shared_plan: dict[str, Any], presented: Mapping[str, str]) -> None:
+    assert not takes(shared_plan, "github-push-images", presented)
+
+
+def takes(plan: Mapping[str, Any], role: str, presented: Mapping[str, str]) -> bool:
+    """Whether a job that presents this token gets the role."""
+    known = roles(plan)[role]
+    trust, context = (json.loads(known_to_the_simulator(json.dumps(each))) for each in (known.trust, presented))
+    provider = f"arn:aws:iam::{ACCOUNT_ID}:oidc-provider/{ISSUER}"
+    (answer,) = may_take([(replace(known, trust=trust), provider, context)], "sts:AssumeRoleWithWebIdentity")
+    return answer
+
+
+def known_to_the_simulator(text: str) -> str:
+    """The text with other names for two claims: the simulator compares GitHub's other claims, but leaves out these."""
+    return text.replace(f"{ISSUER}:aud", f"{ISSUER}:actor").replace(f"{ISSUER}:sub", f"{ISSUER}:job_workflow_ref")
+
+
+READERS: Final = {
+    "github-terraform-plan": {"shared", "dev", "prod"},
+    "github-terraform-preview": {"shared", "dev"},
+}
+
+
+def test_a_pull_request_reads_no_state_that_holds_a_key(shared_plan: dict[str, Any]) -> None:
+    """The states of the bootstrap (the GitHub App's key) and of prod (the VPN's keys)."""
+    known = roles(shared_plan)
+    bucket = "arn:aws:s3:::example-company-terraform-state"
+    states = {f"{name}/terraform.tfstate" for name in ("shared", "dev", "prod", "state")}
+    states |= {"dev/bootstrap.tfstate", "prod/bootstrap.tfstate", "dev/../prod/other"}
+    for name, environments in READERS.items():
+        role = reads_everything(known[name])
+        asked = [(role, Request("s3:GetObject", f"{bucket}/{state}")) for state in sorted(states)]
+        readable = {state for state, may in zip(sorted(states), decide(asked), strict=True) if may}
+        assert readable == {f"{environment}/terraform.tfstate" for environment in environments}
+
+
+def test_a_plan_reads_no_data_and_a_pull_request_no_key_of_the_vpn(shared_plan: dict[str, Any]) -> None:
+    known = roles(shared_plan)
+    account = f"{REGION}:{ACCOUNT_ID}"
+    data = [
+        Request("s3:GetObject", "arn:aws:s3:::dev-department-data/departments/mcp-hr/people.csv"),
+        Request("dynamodb:Query", f"arn:aws:dynamodb:{account}:table/dev-jobs"),
+        Request("sqs:ReceiveMessage", f"arn:aws:sqs:{account}:dev-jobs"),
+        Request("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{account}:secret:dev-frontend-AbCdEf"),
+        Request("logs:GetLogEvents", f"arn:aws:logs:{account}:log-group:/aws/eks/dev:log-stream:a"),
+    ]
+    for name in READERS:
+        assert decide([(reads_everything(known[name]), each) for each in data]) == [False] * len(data)
+    vpn = Request("ec2:DescribeVpnConnections", "*")
+    assert decide([(reads_everything(known[name]), vpn) for name in READERS]) == [True, False]
+
+
+def reads_everything(role: Role) -> Role:
+    """The role with every right, more than AWS's ReadOnlyAccess has, but for what its own policies deny."""
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    return replace(role, policies={**role.policies, "ReadOnlyAccess": everything})

@@ -14,4 +14,9 @@ module "github" {
   account_id      = var.account.id
   repository      = "example-company/internal-file-processing-system"
   repository_arns = values(module.registry.repository_arns)
+  repository_ids  = var.account.repository_ids
+  create_provider = var.account.create_provider
+
+  apply_environments   = var.account.environments
+  preview_environments = [for name in var.account.environments : name if name != "prod"] # its state holds the VPN's keys
 }

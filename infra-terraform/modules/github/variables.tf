@@ -20,6 +20,27 @@ variable "repository" {
   }
 }
 
+variable "repository_ids" {
+  description = "Numbers of the repository and its owner, which GitHub writes into the token of repositories made, renamed or moved since 15 July 2026: gh api repos/<owner>/<name> --jq '{owner: .owner.id, repository: .id}'. Null trusts the older form alone."
+  type = object({
+    owner      = number
+    repository = number
+  })
+  default = null
+
+  validation {
+    condition     = var.repository_ids == null || can(regex("^[1-9][0-9]*/[1-9][0-9]*$", "${var.repository_ids.owner}/${var.repository_ids.repository}"))
+    error_message = "repository_ids must be two positive whole numbers: owner and repository."
+  }
+}
+
+variable "create_provider" {
+  description = "Whether to make GitHub's OIDC provider. False where the account has one: an account takes only one, and it must list the audience sts.amazonaws.com."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "subjects" {
   description = "Which runs: the end of the token's subject."
   type        = list(string)
@@ -33,18 +54,19 @@ variable "subjects" {
 }
 
 variable "repository_arns" {
-  description = "ARNs of the ECR repositories."
+  description = "ARNs of the ECR repositories; none in an account without a registry, which then has no roles for images."
   type        = list(string)
+  default     = []
   nullable    = false
 
   validation {
-    condition     = length(var.repository_arns) > 0 && alltrue([for arn in var.repository_arns : can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/[^*]+$", arn))])
+    condition     = alltrue([for arn in var.repository_arns : can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/[^*]+$", arn))])
     error_message = "repository_arns must be ARNs of ECR repositories, without *."
   }
 }
 
 variable "apply_environments" {
-  description = "Environments on GitHub in which Terraform is applied; each must ask for a reviewer's approval."
+  description = "Environments on GitHub in which Terraform is applied to this account; each must ask for a reviewer's approval."
   type        = list(string)
   default     = ["shared", "dev", "prod"]
   nullable    = false
@@ -52,5 +74,17 @@ variable "apply_environments" {
   validation {
     condition     = length(var.apply_environments) > 0 && alltrue([for name in var.apply_environments : can(regex("^[a-z][a-z0-9-]*$", name))])
     error_message = "apply_environments must be names of environments, without *: only what was approved may change the account."
+  }
+}
+
+variable "preview_environments" {
+  description = "Environments, of those, that a pull request plans. Their states must hold no key: anybody who may push a branch can read them."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.preview_environments, var.apply_environments)) == 0
+    error_message = "preview_environments must be some of apply_environments."
   }
 }

@@ -110,6 +110,7 @@ module "identity" {
   deletion_protection               = var.protected
   on_premises_groups                = var.on_premises == null ? {} : var.on_premises.role_groups
   on_premises_certificate_authority = var.account.on_premises_certificate_authority
+  saml                              = var.account.saml
 }
 
 module "workload_identity" {
@@ -146,7 +147,8 @@ module "database" {
 module "secrets" {
   source = "../secrets"
 
-  environment = var.environment
+  environment          = var.environment
+  recovery_window_days = var.protected ? 7 : 0 # else the names stay taken for a week after a destroy
   secrets = {
     "${var.environment}-frontend"             = "JSON with SECRET_KEY, 32 or more characters in base64url: Langflow's own encryption"
     "${var.environment}/argocd/notifications" = "JSON with webhook-url: where failed syncs are posted"
@@ -179,4 +181,16 @@ module "budget" {
   environment       = var.environment
   monthly_limit_usd = var.monthly_limit_usd
   alert_emails      = var.account.alert_emails
+}
+
+# Where this environment has an account of its own, workflows need roles there; environments/shared makes its account's.
+module "github" {
+  source = "../github"
+  count  = var.account.github == null ? 0 : 1
+
+  account_id         = var.account.id
+  repository         = var.account.github.repository
+  repository_ids     = var.account.github.repository_ids
+  create_provider    = var.account.github.create_provider
+  apply_environments = coalesce(var.account.github.environments, [var.environment])
 }

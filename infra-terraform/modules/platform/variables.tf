@@ -10,7 +10,7 @@ variable "environment" {
 }
 
 variable "account" {
-  description = "What is of one account and so not in Git: its number; the domain below which app., api. and argocd. are, with its Route 53 zone or a certificate; who gets alerts; who administers the cluster, who may look at it, and from which networks over the internet; and for on-premises, the VPN device's address and the authority of its certificates."
+  description = "What is of one account and so not in Git: its number; the domain below which app., api. and argocd. are, with its Route 53 zone or a certificate; who gets alerts; who administers the cluster, who may look at it, and from which networks over the internet; and for on-premises, the VPN device's address and the authority of its certificates. saml is the company's identity provider, as modules/identity describes. In an account that is not environments/shared's, github names the repository whose workflows apply Terraform there."
   type = object({
     id                                = string
     domain                            = string
@@ -22,6 +22,18 @@ variable "account" {
     api_cidrs                         = optional(set(string), [])
     customer_gateway_ip               = optional(string)
     on_premises_certificate_authority = optional(string)
+    saml = optional(object({
+      name            = string
+      metadata_url    = string
+      email_attribute = optional(string)
+      name_attribute  = optional(string)
+    }))
+    github = optional(object({
+      repository      = string
+      repository_ids  = optional(object({ owner = number, repository = number }))
+      create_provider = optional(bool, true)
+      environments    = optional(list(string))
+    }))
   })
   nullable = false
 

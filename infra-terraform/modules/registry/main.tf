@@ -15,17 +15,20 @@ resource "aws_ecr_lifecycle_policy" "this" {
   repository = each.value.name
 
   policy = jsonencode({
+    # Each rule counts the images that carry its tag, so signatures, lists of parts and provenance count nowhere. There is
+    # no rule for untagged ones: those refer to an image, and ECR removes them with it.
+    # https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
     rules = [
       {
-        rulePriority = 1
-        description  = "What a failed push left"
-        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
+        rulePriority = 1 # an image that a rule selects is out of reach of the rules after it
+        description  = "Promoted images: the newest ${var.kept_promoted_images} stay"
+        selection    = { tagStatus = "tagged", tagPatternList = ["prod-*"], countType = "imageCountMoreThan", countNumber = var.kept_promoted_images }
         action       = { type = "expire" }
       },
       {
         rulePriority = 2
-        description  = "The newest ${var.kept_images} stay"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.kept_images }
+        description  = "Builds: the newest ${var.kept_images} stay"
+        selection    = { tagStatus = "tagged", tagPatternList = ["build-*"], countType = "imageCountMoreThan", countNumber = var.kept_images }
         action       = { type = "expire" }
       },
     ]

@@ -27,14 +27,26 @@ variable "repositories" {
 }
 
 variable "kept_images" {
-  description = "Newest images that each repository keeps. Far more than any environment is behind, since an image in use would be removed too."
+  description = "Newest builds (tag build-<version>) that each repository keeps; dev runs one of them."
   type        = number
   default     = 200
   nullable    = false
 
   validation {
     condition     = var.kept_images >= 20
-    error_message = "kept_images must be at least 20: an environment may run an older image than the newest few."
+    error_message = "kept_images must be at least 20: dev may run an older image than the newest few."
+  }
+}
+
+variable "kept_promoted_images" {
+  description = "Newest promoted images (tag prod-<version>) that each repository keeps: prod runs one of them, and rolls back to the others."
+  type        = number
+  default     = 100
+  nullable    = false
+
+  validation {
+    condition     = var.kept_promoted_images >= 20
+    error_message = "kept_promoted_images must be at least 20: prod may be rolled back to an older image than the newest few."
   }
 }
 

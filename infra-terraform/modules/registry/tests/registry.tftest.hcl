@@ -27,8 +27,8 @@ run "images_are_immutable_and_scanned" {
   }
 
   assert {
-    condition     = alltrue([for policy in aws_ecr_lifecycle_policy.this : jsondecode(policy.policy).rules[1].selection.countNumber == 200])
-    error_message = "The newest 200 images must be kept."
+    condition     = alltrue([for policy in aws_ecr_lifecycle_policy.this : [for rule in jsondecode(policy.policy).rules : [rule.selection.tagPatternList, rule.selection.countNumber]] == [[["prod-*"], 100], [["build-*"], 200]]])
+    error_message = "The newest 100 promoted images and the newest 200 builds must be kept."
   }
 }
 
@@ -45,11 +45,12 @@ run "wrong_values_are_refused" {
   command = plan
 
   variables {
-    account_id       = "1"
-    repositories     = ["Application"]
-    kept_images      = 1
-    pull_account_ids = ["everyone"]
+    account_id           = "1"
+    repositories         = ["Application"]
+    kept_images          = 1
+    kept_promoted_images = 1
+    pull_account_ids     = ["everyone"]
   }
 
-  expect_failures = [var.account_id, var.repositories, var.kept_images, var.pull_account_ids]
+  expect_failures = [var.account_id, var.repositories, var.kept_images, var.kept_promoted_images, var.pull_account_ids]
 }

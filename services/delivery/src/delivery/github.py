@@ -82,6 +82,14 @@ class GitHub:
         if not started:
             raise DeliveryError(f"{self.name}: GitHub did not start {file} for {branch}")
 
+    def succeeded(self, file: str, branch: str, commit: str) -> bool:
+        """Whether a workflow succeeded for this commit of a branch; what ran for a pull request does not count."""
+        try:
+            runs = self._remote.get_workflow(file).get_runs(branch=branch, head_sha=commit, status="success")
+            return any(each.event in ("push", "workflow_dispatch") for each in runs)
+        except GithubException as error:
+            raise self._refused(f"the runs of {file} for {commit}", error) from None
+
     def _refused(self, what: str, error: GithubException) -> DeliveryError:
         said: Any = error.data.get("message") if isinstance(error.data, dict) else None
         return DeliveryError(

@@ -92,6 +92,7 @@ def pull_request(repository: Repository, names: list[str]) -> tuple[list[Promoti
         promotions = promote(tree, names)
         if not promotions:
             return [], None
+        _check_tested(github, promotions)
         listed = ", ".join(each.service for each in promotions)
         title = f"Promote to {PROD}: {listed}"
         paths = [version_file(tree.folder, PROD, each.service).path for each in promotions]
@@ -105,6 +106,15 @@ def pull_request(repository: Repository, names: list[str]) -> tuple[list[Promoti
         if broken := [overlay.folder for overlay in overlays if overlay.broken_after]:
             raise DeliveryError(f"{request.html_url} must not be merged: {', '.join(broken)} does not build")
         return promotions, request.html_url
+
+
+def _check_tested(github: GitHub, promotions: list[Promotion]) -> None:
+    """Raise DeliveryError where a commit that comes to prod has no successful run of every test on main."""
+    for each in promotions:
+        if COMMIT.fullmatch(each.after) and not github.succeeded(CHECKS, MAIN, each.after):
+            raise DeliveryError(
+                f"{each.service} {each.after} has no successful run of {CHECKS} on {MAIN}: wait for it, or run it again"
+            )
 
 
 def _push(tree: Repository, base: str, made: str) -> bool:

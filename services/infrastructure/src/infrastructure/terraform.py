@@ -23,6 +23,7 @@ ACCOUNT: Final[Mapping[str, Any]] = {
     "admin_role_arns": [f"arn:aws:iam::{ACCOUNT_ID}:role/platform-engineers"],
     "api_cidrs": ["203.0.113.0/24"],
     "customer_gateway_ip": "198.51.100.7",
+    "repository_ids": {"owner": 123456, "repository": 456789},
 }
 """An account as it could be; addresses and names are those that are kept for documentation."""
 

@@ -15,7 +15,8 @@ from infrastructure.diagrams.canvas import Picture, edge, group
 from infrastructure.diagrams.facts import Facts, Manifest
 
 NAME: Final = "app.kubernetes.io/name"
-COMPONENT: Final = "app.kubernetes.io/component"
+DEPARTMENT: Final = "mcp-server"
+"""The name that the pods of every department have."""
 KEY: Final = "green: from outside · blue: from pod to pod, as network policies allow · violet: to AWS, as roles allow"
 AWS: Final = {
     "s3": (S3, "S3"),
@@ -48,7 +49,7 @@ def draw(facts: Facts) -> Picture:
             balancer = internal if group_name.endswith("-internal") else public
             balancer >> edge(color="#2e7d32") >> pods[binding["spec"]["serviceRef"]["name"]]
         for caller, called, port in sorted(_calls(facts)):
-            if called == "department":
+            if called == DEPARTMENT:
                 to_all = edge(f":{port}", "#1565c0", lhead="cluster_departments")
                 pods[caller] >> to_all >> departments[len(departments) // 2]
             else:
@@ -83,4 +84,4 @@ def _calls(facts: Facts) -> set[tuple[str, str, int]]:
 
 def _called(peer: Manifest) -> str | None:
     labels: dict[str, Any] = peer.get("podSelector", {}).get("matchLabels", {})
-    return labels.get(NAME) or labels.get(COMPONENT)
+    return labels.get(NAME)

@@ -227,6 +227,27 @@ def test_what_only_prod_has_is_asserted_by_the_plan_tests_of_its_module(
     print(f"{len(prod - dev)} of {len(prod)} kinds of resources are prod's alone")
 
 
+def test_an_unprotected_environments_secrets_are_made_again_right_after_a_destroy(
+    endpoint: str, tmp_path: Path, dev_plan: dict[str, Any]
+) -> None:
+    """Secrets Manager keeps the name of a secret that waits for its deletion, and refuses it to a new one."""
+    empty(endpoint)
+    planned = {each.values["name"]: each.values for each in resources(dev_plan, "aws_secretsmanager_secret")}
+    windows = {values["recovery_window_in_days"] for values in planned.values()}
+    workspace = Workspace(tmp_path / "tree", endpoint=endpoint)
+    root = workspace.path("environments/secrets")
+    root.mkdir()
+    module = {"source": "../../modules/secrets", "environment": "dev", "recovery_window_days": windows.pop()}
+    module["secrets"] = {name: values["description"] for name, values in planned.items()}
+    (root / "main.tf.json").write_text(json.dumps({"module": {"secrets": module}}))
+    (root / "account.tf").write_text(f'{workspace.provider.rstrip().removesuffix("}")}  region = "{REGION}"\n}}\n')
+    workspace.init("environments/secrets")
+    for command in ("apply", "destroy", "apply"):
+        workspace.run("environments/secrets", command, "-auto-approve", "-no-color")
+    assert not windows
+    assert len(planned) == 2
+
+
 def test_the_first_script_makes_the_bucket_and_moves_its_own_state_there(endpoint: str, tmp_path: Path) -> None:
     empty(endpoint)
     workspace = Workspace(tmp_path / "tree", endpoint=endpoint)
@@ -249,6 +270,12 @@ def test_the_first_script_makes_the_bucket_and_moves_its_own_state_there(endpoin
     listed = workspace.run("state", "state", "list").stdout
     assert "module.state.aws_s3_bucket.this" in listed
     assert not (root / "terraform.tfstate").exists()
+    # By S3's own key, not one of KMS: the account of another environment could not use the key that AWS manages.
+    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=REGION)
+    state = session.client("s3", endpoint_url=endpoint).head_object(
+        Bucket="example-company-terraform-state", Key="state/terraform.tfstate"
+    )
+    assert state["ServerSideEncryption"] == "AES256"
     assert json.loads(workspace.run("state", "output", "-json").stdout)["bucket"]["value"] == (
         "example-company-terraform-state"
     )

@@ -42,6 +42,8 @@ TERRAFORM = {
     "test": set(),
     "providers": {"platform"},
     "force-unlock": set(),
+    "import": set(),
+    "state": set(),
 }
 
 Check = Callable[[Sequence[str], Path], str | None]

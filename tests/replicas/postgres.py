@@ -14,8 +14,16 @@ from tests.helpers.stack import free_port
 from tests.replicas.certificates import write_authority
 
 BINARIES = Path("/usr/lib/postgresql")
-DATABASE, USER = "langflow", "prod_frontend"
+DATABASE, MASTER, USER = "langflow", "postgres", "prod_frontend"
 """As infra-terraform/modules/database names them."""
+ROLE = Path(__file__).parents[2] / "infra-terraform/modules/database/role.sql"
+"""What the master user runs once, which makes USER."""
+AS_ON_RDS = f"""
+CREATE ROLE rds_iam;
+CREATE ROLE {MASTER} LOGIN CREATEROLE CREATEDB;
+GRANT rds_iam TO {MASTER} WITH ADMIN OPTION;
+"""
+"""RDS's master user is no superuser; it may make roles and let them use IAM."""
 MAX_CONNECTIONS = 180
 """A fifth less than a db.t4g.small gives by RDS's formula, LEAST({DBInstanceClassMemory/9531392}, 5000), of 2 GiB."""
 
@@ -73,6 +81,12 @@ class Postgres:
         )
         return [line.split("\t") for line in done.stdout.splitlines()]
 
+    def run_as_master(self, script: str, role: str) -> None:
+        """Run a script of psql as RDS's master user, for a role."""
+        command = [binary("psql"), "-h", str(self.folder), "-p", str(self.port), "-U", MASTER, "-d", DATABASE]
+        flags = ["--no-psqlrc", "--quiet", f"--set=role={role}"]
+        subprocess.run([*command, *flags], input=script, check=True, capture_output=True, text=True, timeout=60)
+
 
 @contextmanager
 def postgres(judge: int) -> Iterator[Postgres]:
@@ -84,8 +98,10 @@ def postgres(judge: int) -> Iterator[Postgres]:
         _make(server, judge)
         server.start()
         try:
-            server.query(f"CREATE ROLE {USER} LOGIN", "postgres")
-            server.query(f"CREATE DATABASE {DATABASE} OWNER {USER}", "postgres")
+            server.query(AS_ON_RDS, "postgres")
+            # As RDS leaves it: rds_iam may be granted by the master user, who does not log in by it.
+            server.query(f"CREATE DATABASE {DATABASE} OWNER {MASTER}", "postgres")
+            server.run_as_master(ROLE.read_text(), USER)
             yield server
         finally:
             server.stop()
@@ -104,6 +120,8 @@ def _make(server: Postgres, judge: int) -> None:
     # As with rds.force_ssl and rds_iam: over TLS alone, with a password that the server does not know.
     (data / "pg_hba.conf").write_text(
         "local all owner trust\n"
+        f"local all {MASTER} trust\n"
+        f"hostssl all {MASTER} 127.0.0.1/32 scram-sha-256\n"
         f'hostssl all {USER} 127.0.0.1/32 ldap ldapserver=127.0.0.1 ldapport={judge} ldapprefix="uid="\n'
     )
     settings = {

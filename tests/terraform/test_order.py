@@ -30,6 +30,7 @@ AFTER: Final = {
     ],
     # Nodes that boot without a way to their registry and the cluster are given up after half an hour.
     "cluster.aws_eks_node_group.this": [f"network.{name}" for name in NODES_PATH],
+    "database.aws_db_instance.this": ["database.aws_cloudwatch_log_group.this"],
     "on_premises.aws_route53_resolver_endpoint.inbound": ["network.aws_network_acl.this"],
     "network.aws_flow_log.this": ["network.aws_iam_role_policy.flow", "network.aws_cloudwatch_log_group.flow"],
     # At destroy the order turns: the right to write goes before the group, which a late record would make again.

@@ -1,7 +1,9 @@
 locals {
-  name = "${var.environment}-frontend"
-  user = "${var.environment}_frontend"
-  port = 5432
+  name   = "${var.environment}-frontend"
+  master = "postgres"
+  user   = "${var.environment}_frontend" # made by role.sql, which the master user runs
+  port   = 5432
+  logs   = ["postgresql", "upgrade"]
 }
 
 resource "aws_db_subnet_group" "this" {
@@ -45,7 +47,21 @@ resource "aws_db_parameter_group" "this" {
   }
 }
 
-# State of the frontend (flows, sessions) where it has more than one replica. Pods log in by IAM, so that there is no password.
+# RDS would make these itself, and keep them for ever.
+resource "aws_cloudwatch_log_group" "this" {
+  for_each = toset(local.logs)
+
+  name              = "/aws/rds/instance/${local.name}/${each.key}"
+  retention_in_days = var.log_retention_days
+}
+
+# A name for each instance's last snapshot: the one before it is still there when an environment is destroyed again.
+resource "terraform_data" "last_snapshot" {
+  input = local.name
+}
+
+# State of the frontend (flows, sessions) where it has more than one replica. Pods log in by IAM as a role of their own, so that
+# they have no password; the master user's is in Secrets Manager, and nothing in the cluster may read it.
 resource "aws_db_instance" "this" {
   #checkov:skip=CKV_AWS_157:a standby is there unless an environment says that it needs none
   #checkov:skip=CKV_AWS_293:deletion protection is on unless an environment says that it may go, as dev does
@@ -60,7 +76,7 @@ resource "aws_db_instance" "this" {
   parameter_group_name = aws_db_parameter_group.this.name
 
   db_name                             = "langflow"
-  username                            = local.user
+  username                            = local.master
   manage_master_user_password         = true
   iam_database_authentication_enabled = true
 
@@ -76,12 +92,14 @@ resource "aws_db_instance" "this" {
 
   backup_retention_period         = 7
   backup_window                   = "18:00-19:00"
-  maintenance_window              = "sun:19:00-sun:20:00"
+  maintenance_window              = "sun:19:30-sun:20:30"
   auto_minor_version_upgrade      = true
   copy_tags_to_snapshot           = true
   deletion_protection             = var.deletion_protection
   skip_final_snapshot             = !var.deletion_protection
-  final_snapshot_identifier       = var.deletion_protection ? "${local.name}-final" : null
-  enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
+  final_snapshot_identifier       = var.deletion_protection ? "${local.name}-final-${terraform_data.last_snapshot.id}" : null
+  enabled_cloudwatch_logs_exports = local.logs
   performance_insights_enabled    = true
+
+  depends_on = [aws_cloudwatch_log_group.this]
 }

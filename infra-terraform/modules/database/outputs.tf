@@ -14,7 +14,7 @@ output "database_name" {
 }
 
 output "user" {
-  description = "Who pods log in as, by IAM."
+  description = "Role that pods log in as, by IAM; role.sql makes it."
   value       = local.user
 }
 
@@ -24,7 +24,7 @@ output "url" {
 }
 
 output "secret_arn" {
-  description = "Secret with the first password, which RDS made and rotates; pods do not read it."
+  description = "Secret with the master user's password, which RDS made and rotates; pods do not read it."
   value       = one(aws_db_instance.this.master_user_secret[*].secret_arn)
 }
 

@@ -75,6 +75,13 @@ variable "allocated_gb" {
   }
 }
 
+variable "log_retention_days" {
+  description = "Days for which the database's logs are kept."
+  type        = number
+  default     = 30
+  nullable    = false
+}
+
 variable "deletion_protection" {
   description = "Whether RDS refuses to delete the instance; and whether a last snapshot is kept."
   type        = bool

@@ -141,6 +141,7 @@ module "database" {
   instance_class           = var.database.instance_class
   multi_az                 = var.database.multi_az
   allocated_gb             = var.database.allocated_gb
+  log_retention_days       = var.log_retention_days
   deletion_protection      = var.protected
 }
 

@@ -27,6 +27,11 @@ run "database_is_private_encrypted_and_survives_a_zone" {
   }
 
   assert {
+    condition     = output.user == "prod_frontend" && aws_db_instance.this.username != output.user
+    error_message = "Pods must not log in as the master user, who has rds_superuser."
+  }
+
+  assert {
     condition     = { for parameter in aws_db_parameter_group.this.parameter : parameter.name => parameter.value }["rds.force_ssl"] == "1"
     error_message = "TLS must be demanded."
   }
@@ -39,6 +44,29 @@ run "database_is_private_encrypted_and_survives_a_zone" {
   assert {
     condition     = aws_db_subnet_group.this.subnet_ids == toset(var.subnet_ids) && aws_db_instance.this.db_subnet_group_name == "prod-frontend" && aws_security_group.this.vpc_id == var.vpc_id
     error_message = "The database must stand in the subnets that are given, behind a security group of its own."
+  }
+}
+
+run "logs_are_kept_for_a_time_and_snapshots_have_names_of_their_own" {
+  command = plan
+
+  variables {
+    log_retention_days = 90
+  }
+
+  assert {
+    condition     = { for group in aws_cloudwatch_log_group.this : group.name => group.retention_in_days } == { "/aws/rds/instance/prod-frontend/postgresql" = 90, "/aws/rds/instance/prod-frontend/upgrade" = 90 }
+    error_message = "Each log that RDS exports must have a group with a retention, by the name that RDS writes to."
+  }
+
+  assert {
+    condition     = toset(aws_db_instance.this.enabled_cloudwatch_logs_exports) == toset(keys(aws_cloudwatch_log_group.this))
+    error_message = "Each exported log must have its group."
+  }
+
+  assert {
+    condition     = terraform_data.last_snapshot.input == "prod-frontend" && !aws_db_instance.this.skip_final_snapshot
+    error_message = "A protected database must leave a snapshot."
   }
 }
 

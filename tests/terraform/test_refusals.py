@@ -39,7 +39,6 @@ module "identity" {
   argocd_url         = "https://argocd.example.com"
   groups             = ["finance"]
   domain_prefix      = "cognito-login"
-  redirect_uris      = ["http://192.0.2.1/callback"]
   mfa                = "on"
 }
 
@@ -144,7 +143,6 @@ WORDS: Final = (
     "region must be an AWS region, for example ap-southeast-1",
     "app_url must be https without a path",
     "domain_prefix must be 1 to 63 lower-case letters",
-    "redirect_uris must be https, or http://localhost with a port",
     "mfa must be ON, OPTIONAL or OFF",
     "on_premises_groups must give each role at least one group",
     "signing_key_alias must start with alias/",

@@ -1,10 +1,11 @@
 locals {
   scopes = ["openid", "email", "profile"]
   clients = {
-    # Programs on people's machines, MCP clients: code with PKCE, no secret to leak.
+    # Programs, MCP clients: the gateway logs people in for them, with PKCE and no secret to leak. It has the one callback,
+    # as Cognito registers no clients and compares the ports of callbacks.
     public = {
       secret        = false
-      callback_urls = var.redirect_uris
+      callback_urls = ["${var.api_url}/oauth/callback"]
       logout_urls   = []
     }
     alb = {

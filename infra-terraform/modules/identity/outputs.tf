@@ -43,11 +43,6 @@ output "client_ids" {
   value       = [for client in ["alb", "public"] : aws_cognito_user_pool_client.this[client].id]
 }
 
-output "redirect_uris" {
-  description = "Where programs on people's machines may listen for the end of a login."
-  value       = var.redirect_uris
-}
-
 output "signing_key_alias" {
   description = "Name of the key that signs the gateway's tokens."
   value       = local.signing_key_alias

@@ -86,18 +86,6 @@ variable "domain_prefix" {
   }
 }
 
-variable "redirect_uris" {
-  description = "Where programs on people's machines listen for the end of a login."
-  type        = list(string)
-  default     = ["http://localhost:47811/callback", "http://localhost:47812/callback", "http://localhost:47813/callback"]
-  nullable    = false
-
-  validation {
-    condition     = length(var.redirect_uris) > 0 && alltrue([for uri in var.redirect_uris : can(regex("^(https://|http://localhost[:/])", uri))])
-    error_message = "redirect_uris must be https, or http://localhost with a port: Cognito refuses plain HTTP to anywhere else."
-  }
-}
-
 variable "mfa" {
   description = "Whether people need a second factor (a time-based code): ON, OPTIONAL or OFF."
   type        = string

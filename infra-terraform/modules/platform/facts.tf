@@ -16,7 +16,6 @@ locals {
     COGNITO_DOMAIN_URL       = module.identity.domain_url
     COGNITO_CLIENT_IDS       = jsonencode(module.identity.client_ids)
     COGNITO_PUBLIC_CLIENT_ID = module.identity.public_client_id
-    OAUTH_REDIRECT_URIS      = jsonencode(module.identity.redirect_uris)
     IAM_ROLE_GROUPS          = jsonencode(module.identity.iam_role_groups)
     GATEWAY_SIGNING_KEY_ID   = module.identity.signing_key_alias
     ALB_ARN                  = module.load_balancers.public_alb_arn

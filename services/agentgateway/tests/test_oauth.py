@@ -12,8 +12,6 @@ from services.agentgateway.tests.fakes import serving
 from services.agentgateway.tests.login import Browser, ManagedLogin, Memory, provider
 from services.agentgateway.tests.world import World, running_gateway
 
-from agentgateway.oauth import is_allowed_redirect
-
 pytestmark = pytest.mark.slow
 
 REDIRECT = "http://127.0.0.1:51234/callback"
@@ -27,12 +25,13 @@ async def get(client: aiohttp.ClientSession, url: str) -> tuple[int, dict[str, A
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/finance"])
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_an_mcp_client_that_knows_only_the_address_logs_in_by_browser(world: World, path: str, mode: Any) -> None:
-    browser, memory = Browser(), Memory()
+    browser, memory, login = Browser(), Memory(), ManagedLogin(world.pool)
     async with (
-        serving(ManagedLogin(world.pool, REDIRECT).app()) as login,
-        running_gateway(world, cognito_domain_url=login) as gateway,
+        serving(login.app()) as pool,
+        running_gateway(world, cognito_domain_url=pool) as gateway,
         httpx2.AsyncClient(auth=provider(gateway + path, REDIRECT, browser, memory)) as http,
     ):
+        login.callback = f"{gateway}/oauth/callback"
         if path == "/mcp":
             async with Client(streamable_http_client(gateway + path, http_client=http), mode=mode) as client:
                 names = [tool.name for tool in (await client.list_tools()).tools]
@@ -45,7 +44,8 @@ async def test_an_mcp_client_that_knows_only_the_address_logs_in_by_browser(worl
             assert response.status_code == 503
     assert len(browser.opened) == 1
     assert memory.client is not None
-    assert memory.client.client_id == "cli-client"
+    assert memory.client.redirect_uris is not None
+    assert [str(uri) for uri in memory.client.redirect_uris] == [REDIRECT]
 
 
 async def test_a_client_whose_redirect_is_not_on_the_list_cannot_register(world: World, gateway: str) -> None:
@@ -79,9 +79,9 @@ async def test_the_authorization_server_is_described_with_pkce_and_registration(
 ) -> None:
     _, metadata = await get(client, f"{gateway}/.well-known/oauth-authorization-server")
     assert metadata["issuer"] == gateway
-    assert metadata["authorization_endpoint"] == f"{world.pool_url}/oauth2/authorize"
-    assert metadata["token_endpoint"] == f"{world.pool_url}/oauth2/token"
-    assert metadata["registration_endpoint"].startswith(gateway)
+    ends = ("authorization", "token", "registration", "revocation")
+    assert all(metadata[f"{end}_endpoint"].startswith(f"{gateway}/oauth/") for end in ends)
+    assert metadata["authorization_response_iss_parameter_supported"] is True
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["response_types_supported"] == ["code"]
     assert metadata["token_endpoint_auth_methods_supported"] == ["none"]
@@ -92,15 +92,17 @@ async def register(client: aiohttp.ClientSession, gateway: str, document: Any) -
         return response.status, await response.json()
 
 
-async def test_registration_returns_the_one_public_client(gateway: str, client: aiohttp.ClientSession) -> None:
-    uris = [REDIRECT, "https://app.example.com/callback"]
+async def test_registration_gives_each_client_an_identifier_of_its_own(
+    gateway: str, client: aiohttp.ClientSession
+) -> None:
+    uris = [REDIRECT, "https://claude.ai/api/mcp/auth_callback"]
     status, registered = await register(client, gateway, {"redirect_uris": uris, "client_name": "x", "scope": "admin"})
     assert status == 201
-    assert registered["client_id"] == "cli-client"
     assert registered["redirect_uris"] == uris
     assert registered["token_endpoint_auth_method"] == "none"
     assert registered["scope"] == "openid"
     assert "client_secret" not in registered
+    assert registered["client_id"] != (await register(client, gateway, {"redirect_uris": uris}))[1]["client_id"]
 
 
 @pytest.mark.parametrize(
@@ -122,36 +124,3 @@ async def test_registration_refuses_in_the_form_of_rfc_7591(
     assert status == 400
     assert refused["error"] == error
     assert refused["error_description"]
-
-
-@pytest.mark.parametrize(
-    ("uri", "allowed"),
-    [
-        ("http://127.0.0.1/callback", True),
-        ("http://127.0.0.1:1/callback", True),
-        ("http://127.0.0.1:65535/callback", True),
-        ("http://[::1]:5000/cb", True),
-        ("https://app.example.com/callback", True),
-        ("https://app.example.com:8443/callback", False),
-        ("https://app.example.com/callback/", False),
-        ("https://app.example.com/callback?x=1", False),
-        ("https://127.0.0.1:5000/callback", False),
-        ("http://127.0.0.1:5000/other", False),
-        ("http://127.0.0.1:5000/callback?x=1", False),
-        ("http://127.0.0.1:5000/callback#x", False),
-        ("http://localhost:5000/callback", False),
-        ("http://127.0.0.1.evil.example:5000/callback", False),
-        ("http://evil.example@127.0.0.1:5000/callback", False),
-        ("http://127.0.0.1:5000@evil.example/callback", False),
-        ("http://127.1:5000/callback", False),
-        ("http://127.0.0.1:99999/callback", False),
-        ("http://127.0.0.1:/callback", False),
-        ("http://127.0.0.1:05000/callback", False),
-        ("javascript:alert(1)", False),
-        ("http://[::1", False),
-        ("", False),
-    ],
-)
-def test_a_redirect_is_allowed_exactly_or_on_loopback_with_any_port(uri: str, *, allowed: bool) -> None:
-    listed = ["http://127.0.0.1/callback", "http://[::1]/cb", "https://app.example.com/callback"]
-    assert is_allowed_redirect(uri, listed) is allowed

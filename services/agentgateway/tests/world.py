@@ -70,7 +70,6 @@ class World:
             "cognito_domain_url": self.pool_url,
             "cognito_client_ids": [self.pool.client_id, "cli-client"],
             "cognito_public_client_id": "cli-client",
-            "oauth_redirect_uris": ["http://127.0.0.1/callback", "https://app.example.com/callback"],
             "iam_role_groups": {ROLE: ["finance"]},
             "sts_endpoint_url": self.sts_url,
             "gateway_signing_key_id": self.key_id,

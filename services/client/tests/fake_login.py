@@ -53,14 +53,15 @@ class FakeLogin:
         if path == "/.well-known/oauth-authorization-server":
             ends = ("authorize", "token", "revoke")
             names = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
-            found = {name: f"{service.url}/oauth2/{end}" for name, end in zip(names, ends, strict=True)}
+            found: dict[str, Any] = {name: f"{service.url}/oauth2/{end}" for name, end in zip(names, ends, strict=True)}
             found |= {"issuer": service.url, "jwks_uri": KEYS, "registration_endpoint": f"{service.url}/register"}
+            found |= {"authorization_response_iss_parameter_supported": True, "user_pool_client_id": "pool-client"}
             return JSONResponse(found)
         if path == "/register":
             self.registered.append(await request.json())
             return JSONResponse({"client_id": "public-client"}, 201)
         if path == "/oauth2/authorize":
-            return self.authorize(dict(request.query_params))
+            return self.authorize(dict(request.query_params), service.url)
         if path in ("/oauth2/token", "/oauth2/revoke"):
             form = {name: str(value) for name, value in (await request.form()).items()}
             return self.revoke(form) if path.endswith("revoke") else self.token(form, service)
@@ -72,13 +73,14 @@ class FakeLogin:
             return self.initiate_auth(await request.json(), service)
         return Response("not here", 404)
 
-    def authorize(self, query: dict[str, str]) -> Response:
+    def authorize(self, query: dict[str, str], issuer: str) -> Response:
         if self.denial:
-            answer = {"error": "access_denied", "error_description": self.denial, "state": query["state"]}
+            answer = {"error": "access_denied", "error_description": self.denial}
+            answer |= {"state": query["state"], "iss": issuer}
         else:
             code = f"code-{len(self.challenges) + 1}"
             self.challenges[code] = query
-            answer = {"code": code, "state": query["state"]} | self.extra
+            answer = {"code": code, "state": query["state"], "iss": issuer} | self.extra
         return RedirectResponse(f"{query['redirect_uri']}?{urlencode(answer)}", 302)
 
     def token(self, form: dict[str, str], service: "FakeService") -> Response:
@@ -109,7 +111,7 @@ class FakeLogin:
             extra = {"RefreshToken": "cognito-refresh"}
         else:
             good, extra = given == {"REFRESH_TOKEN": "cognito-refresh"}, {}
-        if not good or body["ClientId"] != "public-client":
+        if not good or body["ClientId"] != "pool-client":
             return JSONResponse({"__type": "NotAuthorizedException", "message": "Incorrect username or password."}, 400)
         tokens = {"AccessToken": self.issue(service), "ExpiresIn": self.expires_in, **extra}
         return JSONResponse({"AuthenticationResult": tokens})

@@ -60,7 +60,7 @@ def test_login_by_browser_proves_itself_with_pkce_and_is_remembered(
     (authorize,) = service.asked("GET", "/oauth2/authorize")
     assert authorize.query_params["code_challenge_method"] == "S256"
     assert authorize.query_params["scope"] == "openid"
-    assert urlsplit(authorize.query_params["redirect_uri"]).hostname == "localhost"
+    assert urlsplit(authorize.query_params["redirect_uri"]).hostname == "127.0.0.1"
     assert service.login.registered[0]["redirect_uris"] == [authorize.query_params["redirect_uri"]]
     assert command("departments", env=NO_TOKEN).exit_code == 0
     assert stored(tmp_path)["refresh_token"] == "refresh-1"
@@ -96,10 +96,11 @@ def test_a_login_that_is_denied_is_told_in_the_words_of_the_pool(
     assert "User is not confirmed" in done.stderr
 
 
+@pytest.mark.parametrize("issuer", ["https://evil.example.com", ""])
 def test_an_answer_of_another_server_is_refused(
-    command: Command, service: FakeService, browser: dict[str, str | None]
+    command: Command, service: FakeService, browser: dict[str, str | None], issuer: str
 ) -> None:
-    service.login.extra = {"iss": "https://evil.example.com"}
+    service.login.extra = {"iss": issuer}
     done = command("login", env=browser)
     assert done.exit_code == 3
     assert not service.asked("POST", "/oauth2/token")

@@ -20,6 +20,7 @@ from services.local.tests.stub_gateway import StubGateway
 from local import data, names
 
 ROOT = Path(__file__).parents[3]
+API_URL = "http://127.0.0.1:51234"
 
 
 def free_port() -> int:
@@ -71,6 +72,7 @@ def aws(data_dir: Path, app_port: int) -> Iterator[Aws]:
         "DEPARTMENTS_DIR": str(ROOT / "base" / "departments"),
         "DATA_DIR": str(data_dir),
         "APP_URL": f"http://127.0.0.1:{app_port}",
+        "API_URL": API_URL,
     }
     with subprocess.Popen([sys.executable, "-m", "local.aws"], env=environment) as process:
         try:

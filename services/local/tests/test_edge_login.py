@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx2
 import pytest
 from jose import jwt
-from services.local.tests.conftest import Edge
+from services.local.tests.conftest import API_URL, Edge
 
 from local.names import ALB_CLIENT, PASSWORD, PUBLIC_CLIENT
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-and-more"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-REDIRECT = "http://127.0.0.1:51234/callback"
+REDIRECT = f"{API_URL}/oauth/callback"
 
 
 class Form(HTMLParser):
@@ -104,7 +104,7 @@ async def test_a_code_counts_once(browser: httpx2.AsyncClient, edge: Edge) -> No
     [
         {"code_verifier": VERIFIER + "x"},
         {"code_verifier": ""},
-        {"redirect_uri": "http://127.0.0.1:51235/callback"},
+        {"redirect_uri": "http://127.0.0.1:51235/oauth/callback"},
         {"code": "guessed"},
     ],
 )
@@ -121,7 +121,6 @@ async def test_a_code_of_the_public_client_is_not_for_another(browser: httpx2.As
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"code_challenge": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
@@ -144,9 +143,14 @@ async def test_a_program_is_told_what_it_may_not_ask(
         {"redirect_uri": "https://evil.example/callback"},
         {"redirect_uri": "http://127.0.0.1.evil.example/callback"},
         {"redirect_uri": "http://127.0.0.1:80@evil.example/callback"},
+        {"redirect_uri": "http://127.0.0.1:51235/oauth/callback"},
+        {"redirect_uri": "http://127.0.0.1/oauth/callback"},
+        {"redirect_uri": "http://localhost:51234/oauth/callback"},
+        {"redirect_uri": "http://127.0.0.1:51234/oauth/callback/"},
+        {"redirect_uri": "http://127.0.0.1:51234/oauth/callback?x=1"},
         {"redirect_uri": "http://127.0.0.1:51234/elsewhere"},
-        {"redirect_uri": "http://127.0.0.1:51234/callback#x"},
-        {"redirect_uri": "https://127.0.0.1:51234/callback"},
+        {"redirect_uri": "http://127.0.0.1:51234/oauth/callback#x"},
+        {"redirect_uri": "https://127.0.0.1:51234/oauth/callback"},
         {"redirect_uri": None},
     ],
 )
@@ -193,6 +197,18 @@ async def test_a_refresh_token_renews_until_it_is_revoked(browser: httpx2.AsyncC
     assert (await browser.post(f"{edge.login}/oauth2/revoke", data=revoked)).status_code == 200
     refused = await token(browser, edge, **renewal)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+async def test_pkce_is_not_required_as_at_cognito(browser: httpx2.AsyncClient, edge: Edge) -> None:
+    start = authorize_url(edge, code_challenge=None, code_challenge_method=None)
+    code = answer_in(await send_form(browser, start))["code"]
+    assert (await token(browser, edge, code=code)).status_code == 200
+
+
+async def test_an_access_token_names_the_client_and_no_audience(browser: httpx2.AsyncClient, edge: Edge) -> None:
+    answer = (await token(browser, edge, code=await log_in(browser, edge))).json()
+    claims = jwt.get_unverified_claims(answer["access_token"])
+    assert (claims["client_id"], claims["token_use"], "aud" in claims) == (PUBLIC_CLIENT, "access", False)
 
 
 @pytest.mark.parametrize("form", [{"grant_type": "password"}, {"grant_type": ""}])

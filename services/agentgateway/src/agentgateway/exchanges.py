@@ -1,4 +1,4 @@
-"""Which presigned requests were exchanged already: one DynamoDB table for all replicas."""
+"""What counts once and was used already (presigned requests, logins, codes): one DynamoDB table for all replicas."""
 
 import asyncio
 import hashlib
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class UsedExchanges:
-    """Remembers signatures by their hash until they are too old to be accepted anyway."""
+    """Remembers names by their hash until they are too old to be accepted anyway."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         """`table` has the partition key `id` and the TTL attribute `expires_at`."""
         self._client = client
         self._table = table
 
-    async def claim(self, signature: str, expires_at: int) -> bool:
-        """Whether nobody has claimed `signature` before, here or at another replica.
+    async def claim(self, name: str, expires_at: int) -> bool:
+        """Whether nobody has claimed `name` before, here or at another replica.
 
         Raises:
             ServiceUnavailable: DynamoDB did not answer, so that nothing is known.
         """
-        identifier = hashlib.sha256(signature.encode()).hexdigest()
+        identifier = hashlib.sha256(name.encode()).hexdigest()
         try:
             await asyncio.to_thread(
                 self._client.put_item,

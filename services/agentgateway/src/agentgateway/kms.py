@@ -25,6 +25,10 @@ MAX_MESSAGE_BYTES = 4096
 """What KMS signs as a whole (`MessageType: RAW`), hashing it itself."""
 
 
+SECRET_MESSAGE = b"agentgateway: secret of the seals, version 1"
+"""Signed to derive a secret. It has no dot, so that no token that is ever signed has the same bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
     arn: str
@@ -40,6 +44,7 @@ class KmsSigner:
         self._client = client
         self._key_id = key_id
         self._key: _Key | None = None
+        self._secret: tuple[str, bytes] | None = None
         self._lock = asyncio.Lock()
 
     async def jwks(self) -> dict[str, Any]:
@@ -62,17 +67,33 @@ class KmsSigner:
         message = base64url_encode(orjson.dumps(header)) + b"." + base64url_encode(orjson.dumps(claims))
         if len(message) > MAX_MESSAGE_BYTES:
             raise ValueError(f"a token of {len(message)} bytes is longer than KMS signs")
+        return (message + b"." + base64url_encode(await self._signature(key.arn, message))).decode()
+
+    async def secret(self) -> bytes:
+        """A secret that every replica derives from the key: its signature, by a scheme that has no randomness.
+
+        RSASSA-PKCS1-v1_5 is deterministic (RFC 8017, section 8.2), and only who may use the key can compute it.
+
+        Raises:
+            ServiceUnavailable: KMS did not answer, or may not be used.
+        """
+        key = await self._current()
+        if self._secret is None or self._secret[0] != key.arn:
+            self._secret = (key.arn, await self._signature(key.arn, SECRET_MESSAGE))
+        return self._secret[1]
+
+    async def _signature(self, arn: str, message: bytes) -> bytes:
         try:
             answer = await asyncio.to_thread(
                 self._client.sign,
-                KeyId=key.arn,
+                KeyId=arn,
                 Message=message,
                 MessageType="RAW",
                 SigningAlgorithm="RSASSA_PKCS1_V1_5_SHA_256",
             )
         except (BotoCoreError, ClientError) as error:
             raise ServiceUnavailable(f"KMS did not sign: {error}") from error
-        return (message + b"." + base64url_encode(answer["Signature"])).decode()
+        return answer["Signature"]
 
     async def _current(self) -> _Key:
         async with self._lock:

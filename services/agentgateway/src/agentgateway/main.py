@@ -21,6 +21,11 @@ from agentgateway.health import Readiness
 from agentgateway.iam import IamExchange
 from agentgateway.kms import KmsSigner
 from agentgateway.mcp.face import McpFace
+from agentgateway.oauth.authorize import Login
+from agentgateway.oauth.clients import Clients
+from agentgateway.oauth.routes import OAuthRoutes
+from agentgateway.oauth.seals import Seals
+from agentgateway.oauth.tokens import Tokens
 from agentgateway.rate_limit import RateLimiter
 from agentgateway.rest import RestFace, browsers, programs
 from agentgateway.roles import RoleGroups
@@ -86,12 +91,20 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
         sts = Sts(session, settings.sts_url, gateway=urlsplit(api).netloc)
         used = UsedExchanges(dynamodb, settings.exchanges_table)
         exchange = IamExchange(sts, used, signer, RoleGroups(settings.iam_role_groups), issuer=api)
+        seals = Seals(signer.secret)
+        clients = Clients(settings, seals)
+        login = OAuthRoutes(
+            settings,
+            clients,
+            Login(settings, clients, seals, used),
+            Tokens(settings, session, clients, seals, used),
+        )
         cors = partial(allow_origins, settings.cors_origins)
         yield Faces(
             mcp=cors(mcp),
             programs=cors(rest(programs(authenticator), prefix="")),
             browsers=rest(browsers(authenticator, settings.public_app_url), prefix="/gateway"),
-            own=cors(OwnRoutes(settings, readiness, exchange, signer).app()),
+            own=cors(OwnRoutes(settings, readiness, exchange, signer, login).app()),
         )
 
 

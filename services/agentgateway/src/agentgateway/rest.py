@@ -25,7 +25,7 @@ from agentgateway.errors import (
     unauthenticated,
 )
 from agentgateway.metrics import IN_PROGRESS, REQUESTS, SECONDS
-from agentgateway.oauth import resource_metadata_url
+from agentgateway.oauth.metadata import resource_metadata_url
 from agentgateway.paths import route_of
 from agentgateway.rate_limit import BUSY_SECONDS, RateLimiter
 from agentgateway.settings import Settings

@@ -1,45 +1,33 @@
-"""What the gateway answers itself: health, metadata of OAuth, registration, and the exchange of AWS credentials."""
+"""What the gateway answers itself: health, the login, its keys, and the exchange of AWS credentials."""
 
-import asyncio
-import re
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from agentgateway import oauth
-from agentgateway.errors import (
-    ServiceUnavailable,
-    not_found,
-    rate_limited,
-    request_timeout,
-    too_large,
-    unavailable,
-)
+from agentgateway.bodies import read_model
+from agentgateway.errors import ServiceUnavailable, rate_limited, unavailable
 from agentgateway.health import Readiness
 from agentgateway.iam import TOKEN_SECONDS, IamExchange
 from agentgateway.kms import KmsSigner
 from agentgateway.metrics import EXCHANGES
+from agentgateway.oauth.metadata import JWKS
+from agentgateway.oauth.routes import OAuthRoutes, open_to_pages
 from agentgateway.rate_limit import SlidingWindow, client_address
 from agentgateway.settings import Settings
 from agentgateway.sts import MAX_URL_LENGTH, parse_presigned
-from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
+from common.problem import Problem, install_problem_handlers, problem_response
 
 log = structlog.get_logger()
 
-MAX_BODY_BYTES = 16 * 1024
-BODY_SECONDS = 10
-
-_RESOURCE = re.compile(r"(/mcp(/[a-z][a-z0-9-]{0,39})?)?")
 _KEPT = {"cache-control": "public, max-age=300"}
 _NOT_KEPT = {"cache-control": "no-store"}
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class Exchange(BaseModel):
@@ -53,12 +41,15 @@ class Exchange(BaseModel):
 class OwnRoutes:
     """The handlers, and what they need. Nobody has to be authenticated for them."""
 
-    def __init__(self, settings: Settings, readiness: Readiness, exchange: IamExchange, signer: KmsSigner) -> None:
+    def __init__(
+        self, settings: Settings, readiness: Readiness, exchange: IamExchange, signer: KmsSigner, login: OAuthRoutes
+    ) -> None:
         """Nothing is asked yet."""
         self._settings = settings
         self._readiness = readiness
         self._exchange = exchange
         self._signer = signer
+        self._login = login
         self._exchanges = SlidingWindow(settings.exchange_rate_limit)
 
     async def healthz(self, _: Request) -> Response:
@@ -71,28 +62,6 @@ class OwnRoutes:
         ready = self._readiness.suffices(checks)
         return _json({"ready": ready, "checks": dict(checks)}, 200 if ready else 503, _NOT_KEPT)
 
-    async def protected_resource(self, request: Request) -> Response:
-        """RFC 9728; also for departments that do not exist, so that nobody learns which do."""
-        resource = request.path_params.get("resource", "")
-        path = f"/{resource}" if resource else ""
-        if not _RESOURCE.fullmatch(path):
-            raise not_found()
-        return _json(oauth.protected_resource(self._settings, path), headers=_KEPT)
-
-    async def authorization_server(self, _: Request) -> Response:
-        """RFC 8414."""
-        return _json(oauth.authorization_server(self._settings), headers=_KEPT)
-
-    async def register(self, request: Request) -> Response:
-        """RFC 7591; its errors have a form of their own (section 3.2.2)."""
-        try:
-            registration = oauth.Registration.model_validate_json(await _body(request))
-            return _json(oauth.register(self._settings, registration), 201, _NOT_KEPT)
-        except oauth.InvalidRedirectUri as error:
-            return _refused("invalid_redirect_uri", str(error))
-        except ValidationError as error:
-            return _refused("invalid_client_metadata", invalid_request(error.errors(include_input=False)).detail)
-
     async def jwks(self, _: Request) -> Response:
         """RFC 7517: verifies the gateway's own tokens."""
         return _json(await self._signer.jwks(), headers=_KEPT)
@@ -101,7 +70,7 @@ class OwnRoutes:
         """A token of the gateway for who proves an IAM role."""
         outcome = "failed"
         try:
-            token = await self._issue(await _model(request, Exchange), client_address(request.scope))
+            token = await self._issue(await read_model(request, Exchange), client_address(request.scope))
             outcome = "issued"
         except Problem as problem:
             outcome = problem.slug
@@ -122,24 +91,20 @@ class OwnRoutes:
             log.error("iam.unavailable", error=str(error))
             raise unavailable("The exchange of AWS credentials") from None
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The ASGI application of these routes."""
-        resource = oauth.PROTECTED_RESOURCE
         routes = [
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
-            Route(resource, self.protected_resource),
-            Route(f"{resource}/{{resource:path}}", self.protected_resource),
-            Route(oauth.AUTHORIZATION_SERVER, self.authorization_server),
-            Route(oauth.JWKS, self.jwks),
-            Route(oauth.REGISTRATION, self.register, methods=["POST"]),
+            Route(JWKS, self.jwks),
             Route("/auth/iam", self.iam, methods=["POST"]),
+            *self._login.routes(),
         ]
         app = Starlette(routes=routes)
         app.router.redirect_slashes = False
         install_problem_handlers(app)
         app.add_exception_handler(ServiceUnavailable, _on_unavailable)
-        return app
+        return open_to_pages(app)
 
 
 async def _on_unavailable(_: Request, error: Exception) -> Response:
@@ -149,32 +114,3 @@ async def _on_unavailable(_: Request, error: Exception) -> Response:
 
 def _json(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(document), status, headers, media_type="application/json")
-
-
-def _refused(error: str, description: str) -> Response:
-    return _json({"error": error, "error_description": description}, 400, _NOT_KEPT)
-
-
-async def _model(request: Request, model: type[Model]) -> Model:
-    try:
-        return model.model_validate_json(await _body(request))
-    except ValidationError as error:
-        raise invalid_request(error.errors(include_input=False)) from None
-
-
-async def _body(request: Request) -> bytes:
-    """The body, which is small and comes soon.
-
-    Raises:
-        Problem: 413 or 408.
-    """
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise too_large(MAX_BODY_BYTES)
-    except (TimeoutError, ClientDisconnect):
-        raise request_timeout(BODY_SECONDS) from None
-    return bytes(body)

@@ -7,9 +7,13 @@ from limits import parse as parse_limit
 from pydantic import AfterValidator, Field, model_validator
 
 from agentgateway.mcp.settings import McpSettings
+from agentgateway.oauth.redirects import DEFAULT_REDIRECTS, is_entry
 from agentgateway.roles import RoleGroups
 from common.department_source import DepartmentSettings
 from common.settings import ServiceSettings
+
+CALLBACK = "/oauth/callback"
+"""Where the user pool answers: the one redirect URI that it knows of programs."""
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -49,6 +53,13 @@ def _limit(value: str) -> str:
     return value
 
 
+def _redirects(value: tuple[str, ...]) -> tuple[str, ...]:
+    for uri in value:
+        if not is_entry(uri):
+            raise ValueError(f"'{uri}' must be https or a program's own scheme, with host and path, without a query")
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_url)]
 SecureUrl = Annotated[str, AfterValidator(_secure_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
@@ -67,13 +78,14 @@ class Settings(ServiceSettings, DepartmentSettings, McpSettings):
     cognito_jwks_url: str | None = Field(
         default=None, description="The user pool's key set; without it, the issuer's `/.well-known/jwks.json`."
     )
-    cognito_domain_url: SecureUrl = Field(description="Managed login: `/oauth2/authorize` and `/oauth2/token`.")
+    cognito_domain_url: SecureUrl = Field(description="Managed login, which the gateway sends people to.")
     cognito_client_ids: frozenset[str] = Field(
         min_length=1, description="JSON list: app clients whose access tokens are accepted."
     )
-    cognito_public_client_id: str = Field(description="The public app client that registration returns.")
-    oauth_redirect_uris: tuple[str, ...] = Field(
-        default=(), description="JSON list: redirect URIs that may be registered; a loopback one matches any port."
+    cognito_public_client_id: str = Field(description="The public app client that the gateway logs people in as.")
+    oauth_redirect_uris: Annotated[tuple[str, ...], AfterValidator(_redirects)] = Field(
+        default=DEFAULT_REDIRECTS,
+        description="JSON list: where a login may lead beside loopback addresses; a last `/*` is any one segment.",
     )
     oauth_scopes: tuple[str, ...] = Field(default=("openid",), description="JSON list: scopes that clients ask for.")
 
@@ -124,6 +136,11 @@ class Settings(ServiceSettings, DepartmentSettings, McpSettings):
     def jwks_url(self) -> str:
         """The user pool's key set."""
         return self.cognito_jwks_url or f"{self.cognito_issuer}/.well-known/jwks.json"
+
+    @property
+    def oauth_callback_url(self) -> str:
+        """The redirect URI that is registered at the user pool."""
+        return f"{self.public_api_url}{CALLBACK}"
 
     @property
     def sts_url(self) -> str:

@@ -23,12 +23,6 @@ POOL: Final = f"{REGION}_fileproc"
 PUBLIC_CLIENT: Final = "fileproc-public"
 ALB_CLIENT: Final = "fileproc-alb"
 COGNITO_ISSUER: Final = f"https://cognito-idp.{REGION}.amazonaws.com/{POOL}"
-LOOPBACK_REDIRECTS: Final = tuple(
-    f"http://{host}{path}"
-    for host in ("localhost", "127.0.0.1", "[::1]")
-    for path in ("/callback", "/oauth/callback", "/")
-)
-"""Where programs on this machine listen for the end of a login, at any port (RFC 8252, section 7.3)."""
 PASSWORD: Final = "File-Processing-1"  # noqa: S105 - of demo users that exist on this machine alone
 
 ON_PREMISES_USER: Final = "on-premises"

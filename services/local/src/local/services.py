@@ -106,6 +106,7 @@ def _aws(state: StateFolder, addresses: Addresses) -> Service:
         "DEPARTMENTS_DIR": str(state.departments),
         "DATA_DIR": str(state.data),
         "APP_URL": addresses.app,
+        "API_URL": addresses.api,
         "TMPDIR": str(state.temporary),
         # Each connection is a thread, and each thread's own heap would keep what large bodies needed.
         "MALLOC_ARENA_MAX": "2",
@@ -160,7 +161,6 @@ def _gateway(state: StateFolder, addresses: Addresses) -> dict[str, str]:
         "COGNITO_DOMAIN_URL": addresses.login,
         "COGNITO_CLIENT_IDS": json.dumps([names.PUBLIC_CLIENT, names.ALB_CLIENT]),
         "COGNITO_PUBLIC_CLIENT_ID": names.PUBLIC_CLIENT,
-        "OAUTH_REDIRECT_URIS": json.dumps(names.LOOPBACK_REDIRECTS),
         "IAM_ROLE_GROUPS": json.dumps(roles),
         "STS_ENDPOINT_URL": addresses.aws,
         "GATEWAY_SIGNING_KEY_ID": names.SIGNING_KEY,

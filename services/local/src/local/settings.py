@@ -29,7 +29,8 @@ class AwsSettings(BaseSettings):
     aws_port: int = Field(description="Port of all AWS services.")
     departments_dir: Path = Field(description="`Department` objects (`*.yaml`); their groups get users.")
     data_dir: Path = Field(description="The departments' data: `<department>/<object>`.")
-    app_url: str = Field(description="The app edge, where a login comes back to.")
+    app_url: str = Field(description="The app edge, where a person's login comes back to.")
+    api_url: str = Field(description="The API edge, where a program's login comes back to.")
     vpc_name: str = Field(default="", description="The VPC's name, which controllers find it by; without one, none.")
     target_groups: dict[str, int] = Field(
         default_factory=dict, description="JSON: the load balancers' target groups in that VPC, and their ports."

@@ -18,9 +18,6 @@ from fileproc.login.store import Login
 from fileproc.login.tokens import redeem
 from fileproc.transport import Transport
 
-# Cognito compares the port of a redirect too, and takes http for `localhost` only, so these are registered there.
-# Port 0, any that is free, is for servers that follow RFC 8252, section 7.3.
-CALLBACK_PORTS = (47811, 47812, 47813, 0)
 LOGIN_SECONDS = 300
 
 _PAGE = """<!doctype html>
@@ -71,14 +68,7 @@ class CallbackServer(TCPServer):
     def __init__(self) -> None:
         self.state = secrets.token_urlsafe(32)
         self.answer: dict[str, str] | None = None
-        for port in CALLBACK_PORTS:
-            try:
-                super().__init__(("127.0.0.1", port), _Callback)
-            except OSError:
-                if port == CALLBACK_PORTS[-1]:
-                    raise
-            else:
-                return
+        super().__init__(("127.0.0.1", 0), _Callback)  # any port (RFC 8252, section 7.3)
 
     @property
     def port(self) -> int:
@@ -88,7 +78,7 @@ class CallbackServer(TCPServer):
     @property
     def redirect_uri(self) -> str:
         """Where the browser is sent after the login."""
-        return f"http://localhost:{self.port}/callback"
+        return f"http://127.0.0.1:{self.port}/callback"
 
     def wait(self, seconds: float) -> dict[str, str]:
         """The parameters that the browser brought. Raises `Refused` where it did not come in time."""
@@ -129,10 +119,12 @@ def log_in(
         }
         show(f"{server.authorization_endpoint}?{urlencode(query)}", callback.port)
         answer = callback.wait(seconds)
+    # RFC 9207, section 2.4
+    expected = server.issuer if server.authorization_response_iss_parameter_supported else answer.get("iss")
+    if answer.get("iss") != expected or expected not in (None, server.issuer):
+        raise Refused(f"Not logged in: the answer came from {answer.get('iss', 'nobody')}, not from {server.issuer}.")
     if "code" not in answer:
         raise Refused(f"Not logged in: {answer.get('error_description') or answer.get('error') or 'no code came'}.")
-    if answer.get("iss", server.issuer) != server.issuer:  # RFC 9207, section 2.4
-        raise Refused(f"Not logged in: the answer came from {answer['iss']}, not from {server.issuer}.")
     form = {
         "grant_type": "authorization_code",
         "code": answer["code"],

@@ -32,6 +32,8 @@ class AuthorizationServer(BaseModel):
     registration_endpoint: str
     revocation_endpoint: str | None = None
     jwks_uri: str | None = None
+    authorization_response_iss_parameter_supported: bool = False
+    user_pool_client_id: str | None = None
     scopes: tuple[str, ...] = ()
 
     @property

@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 
 from fileproc.errors import InvalidRequest, Refused
 from fileproc.login import aws
-from fileproc.login.browser import CALLBACK_PORTS
-from fileproc.login.discovery import AuthorizationServer, register, require_private
+from fileproc.login.discovery import AuthorizationServer, require_private
 from fileproc.login.store import Login
 from fileproc.login.tokens import TokenAnswer
 from fileproc.transport import Transport, parse
@@ -39,7 +38,9 @@ def log_in(http: Transport, server: AuthorizationServer, user: str, password: st
     region = aws.region(server)
     endpoint = aws.endpoint("COGNITO_IDENTITY_PROVIDER", f"cognito-idp.{region}.amazonaws.com")
     require_private(endpoint)
-    client_id = register(http, server, f"http://localhost:{CALLBACK_PORTS[0]}/callback")
+    client_id = server.user_pool_client_id
+    if client_id is None:
+        raise Refused(f"This gateway does not say how to log in by password. {_BROWSER}")
     parameters = {"USERNAME": user, "PASSWORD": password}
     token = _initiate(http, endpoint, client_id, "USER_PASSWORD_AUTH", parameters)
     return Login(

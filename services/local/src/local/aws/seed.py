@@ -25,7 +25,7 @@ def client(service: str, url: str, access_key: str = "local", secret: str = "loc
     )
 
 
-def seed(url: str, departments_dir: Path, data_dir: Path, app_url: str) -> None:
+def seed(url: str, departments_dir: Path, data_dir: Path, app_url: str, api_url: str) -> None:
     """Make everything that the services need; each kind in a thread of its own."""
     departments = list(read_departments(departments_dir))
     with ThreadPoolExecutor() as pool:
@@ -33,7 +33,7 @@ def seed(url: str, departments_dir: Path, data_dir: Path, app_url: str) -> None:
             pool.submit(_storage, client("s3", url), departments, data_dir, app_url),
             pool.submit(_queues, client("sqs", url)),
             pool.submit(_tables, client("dynamodb", url)),
-            pool.submit(_people, client("cognito-idp", url), departments, app_url),
+            pool.submit(_people, client("cognito-idp", url), departments, app_url, api_url),
             pool.submit(_signing_key, client("kms", url)),
             pool.submit(_on_premises, client("iam", url)),
         ]
@@ -97,7 +97,7 @@ def _key(partition: str, sort: str | None = None) -> list[dict[str, str]]:
     return [hash_key] if sort is None else [hash_key, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
-def _people(cognito: Any, departments: list[Department], app_url: str) -> None:
+def _people(cognito: Any, departments: list[Department], app_url: str, api_url: str) -> None:
     # `local.aws.server` makes pool and clients be called by these names, so that services know them beforehand.
     cognito.create_user_pool(PoolName=POOL.partition("_")[2], Policies={"PasswordPolicy": {"MinimumLength": 8}})
     flows = {
@@ -114,7 +114,7 @@ def _people(cognito: Any, departments: list[Department], app_url: str) -> None:
         UserPoolId=POOL,
         ClientName=names.PUBLIC_CLIENT,
         ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
-        CallbackURLs=list(names.LOOPBACK_REDIRECTS),
+        CallbackURLs=[f"{api_url}/oauth/callback"],
         **flows,
     )
     cognito.create_user_pool_client(

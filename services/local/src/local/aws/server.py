@@ -118,7 +118,7 @@ def main() -> None:
     # By a port of its own: nobody who asks at the real one finds anything half made.
     with serving(app, 0) as server:
         url = f"http://127.0.0.1:{server.port}"
-        seed(url, settings.departments_dir, settings.data_dir, settings.app_url)
+        seed(url, settings.departments_dir, settings.data_dir, settings.app_url, settings.api_url)
         if settings.vpc_name:
             make_network(url, settings.vpc_name, settings.target_groups)
     gc.freeze()  # what is there by now stays, so that a later look for cycles is quick

@@ -1,7 +1,16 @@
 """Cognito's managed login: the authorization code flow with PKCE, refresh, revocation, logout.
 
-Rules: RFC 6749, RFC 7636, RFC 8252, and
-https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html
+Rules, all of https://docs.aws.amazon.com/cognito/latest/developerguide/ where no other source is named:
+
+- redirect_uri is one of the client's callback URLs, character for character; a port counts, on loopback addresses too,
+  though RFC 8252, section 7.3, asks for any (authorization-endpoint.html, user-pool-settings-client-apps.html)
+- an unknown client or redirect_uri is an error page; all else goes back to the client (authorization-endpoint.html)
+- PKCE is not required; a challenge that was given is verified, S256 alone (using-pkce-in-authorization-code.html)
+- nobody is registered by RFC 7591, and an answer has no `iss` of RFC 9207 (the endpoint reference has neither)
+- a code counts once, for five minutes (token-endpoint.html)
+- a refresh gives no new refresh token unless rotation is on (amazon-cognito-user-pools-using-the-refresh-token.html)
+- an access token has `client_id` and no `aud`, unless `resource` was asked for, which has to be https
+  (amazon-cognito-user-pools-using-the-access-token.html, authorization-endpoint.html)
 """
 
 import base64
@@ -10,7 +19,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import BasicAuth, web
 from cachetools import LRUCache, TTLCache
@@ -21,7 +30,6 @@ from local.edge.pages import page
 
 CODE_SECONDS: Final = 300
 FORM_COOKIE: Final = "login-form"
-LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -53,23 +61,6 @@ class Granted:
 
     authorization: Authorization
     tokens: Tokens
-
-
-def is_allowed_redirect(uri: str, allowed: tuple[str, ...]) -> bool:
-    """Whether `uri` is registered; one on this machine may have any port (RFC 8252, section 7.3)."""
-    if uri in allowed:
-        return True
-    try:
-        given = _without_port(urlsplit(uri))
-    except ValueError:
-        return False
-    return given is not None and any(given == _without_port(urlsplit(each)) for each in allowed)
-
-
-def _without_port(parts: SplitResult) -> SplitResult | None:
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK or parts.username is not None:
-        return None
-    return parts._replace(netloc=parts.hostname)
 
 
 def verifier_matches(verifier: str, challenge: str) -> bool:
@@ -105,7 +96,7 @@ class ManagedLogin:
         except UnknownClient as error:
             raise InvalidLogin("The program that sent you here is not known (client_id).") from error
         redirect_uri = query.get("redirect_uri", "")
-        if not is_allowed_redirect(redirect_uri, client.callback_urls):
+        if redirect_uri not in client.callback_urls:
             raise InvalidLogin("The program that sent you here may not be returned to (redirect_uri).")
         return Authorization(client, redirect_uri, query.get("state"), query.get("code_challenge"))
 
@@ -243,8 +234,6 @@ def check_request(authorization: Authorization, query: Mapping[str, str]) -> Non
         raise ClientError("unsupported_response_type", "response_type has to be code")
     if unknown := set(query.get("scope", "").split()) - authorization.client.scopes:
         raise ClientError("invalid_scope", f"this client may not have {' '.join(sorted(unknown))}")
-    if authorization.client.secret is None and not authorization.challenge:
-        raise ClientError("invalid_request", "a public client needs PKCE: code_challenge is missing")
     if authorization.challenge and query.get("code_challenge_method") != "S256":
         raise ClientError("invalid_request", "code_challenge_method has to be S256")
 

@@ -267,6 +267,7 @@ class Cluster:
                     "DEPARTMENTS_DIR": str(REPOSITORY / "base" / "departments"),
                     "DATA_DIR": str(self.folder / "data"),
                     "APP_URL": "http://localhost",
+                    "API_URL": "http://localhost",
                     "VPC_NAME": facts.CLUSTER_NAME,
                     "TARGET_GROUPS": json.dumps(facts.TARGET_GROUPS),
                 },

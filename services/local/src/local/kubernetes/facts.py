@@ -56,7 +56,6 @@ def endpoints(aws_url: str, app_url: str, api_url: str, login_url: str) -> dict[
         "COGNITO_JWKS_URL": f"{aws_url}/{names.POOL}/.well-known/jwks.json",
         "COGNITO_DOMAIN_URL": login_url,
         "COGNITO_CLIENT_IDS": json.dumps([names.PUBLIC_CLIENT, names.ALB_CLIENT]),
-        "OAUTH_REDIRECT_URIS": json.dumps(names.LOOPBACK_REDIRECTS),
         "IAM_ROLE_GROUPS": json.dumps(roles),
         "PUBLIC_APP_URL": app_url,
         "PUBLIC_API_URL": api_url,

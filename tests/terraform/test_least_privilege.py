@@ -155,6 +155,13 @@ NEEDED: Final = [
             ("autoscaling:SetDesiredCapacity", GROUP, OURS),
             ("autoscaling:TerminateInstanceInAutoScalingGroup", GROUP, OURS),
             ("autoscaling:DescribeAutoScalingGroups", "*"),
+            # All that its source calls (cluster-autoscaler 1.35.0, cloudprovider/aws).
+            ("autoscaling:DescribeLaunchConfigurations", "*"),
+            ("autoscaling:DescribeScalingActivities", "*"),
+            ("ec2:DescribeImages", "*"),
+            ("ec2:DescribeInstanceTypes", "*"),
+            ("ec2:DescribeLaunchTemplateVersions", "*"),
+            ("ec2:GetInstanceTypesFromInstanceRequirements", "*"),
         ],
     ),
     *lines(
@@ -277,6 +284,7 @@ REFUSED: Final = [
                 GROUP,
                 {"aws:ResourceTag/k8s.io/cluster-autoscaler/{other}-file-processing": "owned"},
             ),
+            ("autoscaling:DescribeTags", "*"),
         ],
     ),
     *lines(
@@ -286,6 +294,7 @@ REFUSED: Final = [
             ("secretsmanager:GetSecretValue", SECRET + "{other}-frontend-AbCdEf"),
             ("secretsmanager:GetSecretValue", SECRET + "rds!db-0a1b2c3d-AbCdEf"),
             ("secretsmanager:PutSecretValue", SECRET + "{env}-frontend-AbCdEf"),
+            ("secretsmanager:DescribeSecret", SECRET + "{env}-frontend-AbCdEf"),
         ],
     ),
     *lines("keda-operator", allowed=False, asked=[("sqs:ReceiveMessage", QUEUE), ("sqs:GetQueueAttributes", DEAD)]),

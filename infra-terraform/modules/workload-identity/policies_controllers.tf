@@ -41,10 +41,8 @@ data "aws_iam_policy_document" "cluster_autoscaler" {
     sid = "SeeWhatIsThere"
     actions = [
       "autoscaling:DescribeAutoScalingGroups",
-      "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:DescribeLaunchConfigurations",
       "autoscaling:DescribeScalingActivities",
-      "autoscaling:DescribeTags",
       "ec2:DescribeImages",
       "ec2:DescribeInstanceTypes",
       "ec2:DescribeLaunchTemplateVersions",
@@ -76,7 +74,7 @@ data "aws_iam_policy_document" "external_secrets" {
   # Secrets Manager ends each ARN with a dash and six characters.
   statement {
     sid     = "ReadSecretsOfTheCluster"
-    actions = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+    actions = ["secretsmanager:GetSecretValue"]
     resources = [
       "arn:${local.partition}:secretsmanager:${var.region}:${var.account_id}:secret:${var.environment}-frontend-??????",
       "arn:${local.partition}:secretsmanager:${var.region}:${var.account_id}:secret:${var.environment}/*",

@@ -9,7 +9,18 @@ locals {
     EC2MetaDataSSRF_BODY    = "EC2MetaDataSSRF_Body"
   }
   body_labels = [for label in local.body_rules : "awswaf:managed:aws:core-rule-set:${label}"]
-  file_paths  = ["/api/files", "/mcp"]
+  # A program registers its redirect URI at /oauth/register, often http://127.0.0.1, which GenericRFI looks for.
+  file_paths = ["/api/files", "/mcp", "/oauth/"]
+
+  # Rules of the core set that read a query. A program's login has its redirect URI there, and its sealed registration,
+  # so they only count, and the rule "queries" blocks on every other path:
+  # docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
+  query_rules = {
+    GenericRFI_QUERYARGUMENTS    = "GenericRFI_QueryArguments"
+    SizeRestrictions_QUERYSTRING = "SizeRestrictions_QueryString"
+  }
+  query_labels = [for label in local.query_rules : "awswaf:managed:aws:core-rule-set:${label}"]
+  login_path   = "/oauth/authorize"
 
   # The load balancer's session on app., a program's token on api.
   credentials = {
@@ -20,7 +31,7 @@ locals {
   managed_rules = {
     AWSManagedRulesAmazonIpReputationList = { priority = 10, counted = [] }
     AWSManagedRulesKnownBadInputsRuleSet  = { priority = 20, counted = [] }
-    AWSManagedRulesCommonRuleSet          = { priority = 30, counted = keys(local.body_rules) }
+    AWSManagedRulesCommonRuleSet          = { priority = 30, counted = keys(merge(local.body_rules, local.query_rules)) }
   }
 }
 
@@ -229,6 +240,60 @@ resource "aws_wafv2_web_acl" "this" {
     visibility_config {
       cloudwatch_metrics_enabled = true
       metric_name                = "bodies"
+      sampled_requests_enabled   = true
+    }
+  }
+
+  rule {
+    name     = "queries"
+    priority = 50
+
+    action {
+      block {}
+    }
+
+    statement {
+      and_statement {
+        statement {
+          or_statement {
+            dynamic "statement" {
+              for_each = local.query_labels
+
+              content {
+                label_match_statement {
+                  scope = "LABEL"
+                  key   = statement.value
+                }
+              }
+            }
+          }
+        }
+
+        statement {
+          not_statement {
+            statement {
+              byte_match_statement {
+                search_string         = local.login_path
+                positional_constraint = "EXACTLY"
+
+                field_to_match {
+                  uri_path {}
+                }
+
+                text_transformation {
+                  priority = 0
+                  type     = "NONE"
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "queries"
       sampled_requests_enabled   = true
     }
   }

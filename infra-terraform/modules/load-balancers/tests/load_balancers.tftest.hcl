@@ -89,15 +89,35 @@ run "the_firewall_limits_rates_and_counts_bodies_where_files_are_sent" {
   command = plan
 
   assert {
-    condition     = toset([for rule in aws_wafv2_web_acl.this.rule : rule.name]) == toset(["rate", "rate-anonymous", "bodies", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesCommonRuleSet"])
+    condition     = toset([for rule in aws_wafv2_web_acl.this.rule : rule.name]) == toset(["rate", "rate-anonymous", "bodies", "queries", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesCommonRuleSet"])
     error_message = "A rule is missing."
   }
 
   assert {
     condition = alltrue([
-      for rule in aws_wafv2_web_acl.this.rule : length(rule.statement[0].managed_rule_group_statement[0].rule_action_override) == 5 if rule.name == "AWSManagedRulesCommonRuleSet"
+      for rule in aws_wafv2_web_acl.this.rule : length(rule.statement[0].managed_rule_group_statement[0].rule_action_override) == 7 if rule.name == "AWSManagedRulesCommonRuleSet"
     ])
-    error_message = "The five rules that read a body must count."
+    error_message = "The five rules that read a body and the two that read a query must count."
+  }
+}
+
+run "a_program_on_its_users_machine_can_log_in" {
+  command = plan
+
+  assert {
+    condition = [
+      for rule in aws_wafv2_web_acl.this.rule : rule.statement[0].and_statement[0].statement[1].not_statement[0].statement[0].byte_match_statement[0].search_string if rule.name == "queries"
+    ] == ["/oauth/authorize"]
+    error_message = "Queries must be free at the login's path alone: a redirect URI is often http://127.0.0.1."
+  }
+
+  assert {
+    condition = contains(flatten([
+      for rule in aws_wafv2_web_acl.this.rule : [
+        for each in rule.statement[0].and_statement[0].statement : [for not in each.not_statement : not.statement[0].byte_match_statement[0].search_string]
+      ] if rule.name == "bodies"
+    ]), "/oauth/")
+    error_message = "The body of a registration must be free."
   }
 }
 

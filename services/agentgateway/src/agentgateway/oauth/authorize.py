@@ -33,8 +33,8 @@ LOGIN_SECONDS: Final = 600
 
 CODE_SECONDS: Final = 120
 MAX_STATE_LENGTH: Final = 1024
-MAX_LOGINS: Final = 4
-"""Logins that one browser may have under way: each has a cookie of up to 4 KiB."""
+MAX_LOGINS: Final = 3
+"""Logins that one browser may have under way: each has a cookie of up to 3 KiB, and the firewall blocks 10 KiB."""
 
 PASSED_ON: Final = frozenset({"access_denied", "temporarily_unavailable"})
 """Errors of the user pool that the client is told as they are; others are not the client's fault: `server_error`."""

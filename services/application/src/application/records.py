@@ -111,13 +111,14 @@ class JobProgress(BaseModel):
 
 
 class JobResult(BaseModel):
-    """The one result of a job: the object that the attempt of that number wrote."""
+    """The one result of a job: the object that the attempt of that number wrote; ``charset`` is that of text."""
 
     model_config = ConfigDict(frozen=True)
 
     attempt: int
     size: int
     etag: str
+    charset: str | None = None
 
 
 class MappedDataset(BaseModel):

@@ -55,12 +55,29 @@ class ApiSettings(ApplicationSettings):
     )
     events_poll_seconds: float = Field(default=1, gt=0, description="Seconds between looks at a job that is followed.")
     stop_seconds: int = Field(default=20, gt=0, description="Seconds that open requests get when the API is stopped.")
+    previews_at_once: int = Field(default=4, ge=1, description="Files that are looked into at the same time.")
+    preview_memory_bytes: int = Field(
+        default=112 * MEBIBYTE, gt=0, description="Memory that looking into one file may take; times PREVIEWS_AT_ONCE."
+    )
+    preview_cpu_seconds: int = Field(
+        default=10, ge=1, description="Processor time that looking into one file may take."
+    )
+    preview_seconds: float = Field(default=30, gt=0, description="Longest that looking into one file may take.")
 
 
 class WorkerSettings(ApplicationSettings):
     """Settings of the worker."""
 
     jobs_at_once: int = Field(default=2, ge=1, description="Jobs that one worker runs at the same time.")
+    job_memory_bytes: int = Field(
+        default=352 * MEBIBYTE, gt=0, description="Memory that one job's engine may take; times JOBS_AT_ONCE."
+    )
+    job_cpu_seconds: int = Field(
+        default=900, ge=1, description="Processor time of one job's engine, besides JOB_CPU_SECONDS_PER_MEBIBYTE."
+    )
+    job_cpu_seconds_per_mebibyte: float = Field(
+        default=5, ge=0, description="Processor time of one job's engine for each MiB of its file."
+    )
     receive_seconds: int = Field(default=10, ge=0, le=20, description="Length of one long poll of the queue.")
     visibility_seconds: int = Field(
         default=90, ge=2, description="A message of a dead worker is seen by another after this; above SILENT_SECONDS."

@@ -26,6 +26,9 @@ from application.engine import (
     Report,
     Scalar,
 )
+from application.engine.enrich import enrich as engine_enrich
+from application.engine.mapping import propose_mapping
+from application.engine.preview import preview as engine_preview
 
 Row = Mapping[str, Scalar]
 
@@ -155,7 +158,7 @@ def propose(
 ) -> MappingProposal:
     """The mapping that is found for a file called ``name``."""
     file_format = engine.detect_format(name, data[: 64 << 10])
-    return engine.propose_mapping(
+    return propose_mapping(
         source_of(data),
         file_format,
         (lookup or departments()).datasets(),
@@ -181,7 +184,7 @@ def enrich(
     proposal = propose(data, name, lookup, given=given, columns=columns, only=only, limits=limits)
     sink = io.BytesIO()
     progress: list[Progress] = []
-    report = engine.enrich(
+    report = engine_enrich(
         source_of(data),
         engine.detect_format(name, data[: 64 << 10]),
         engine.decide(proposal),
@@ -207,7 +210,7 @@ def preview(
 ) -> Preview:
     """The first rows, enriched."""
     file_format = engine.detect_format(name, data[: 64 << 10])
-    return engine.preview(
+    return engine_preview(
         source_of(data),
         file_format,
         lookup or departments(),

@@ -11,6 +11,7 @@ from services.application.tests.engine.support import departments, propose, refu
 
 from application import engine
 from application.engine import DEFAULT_LIMITS, Format, InputError
+from application.engine.enrich import enrich as enrich_to
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_a_line_of_a_gigabyte_is_refused_early_and_in_little_memory(
     tracemalloc.start()
     try:
         with pytest.raises(InputError) as caught:
-            engine.enrich(
+            enrich_to(
                 source,
                 file_format,
                 engine.decide(propose(b"vendor_id\nV-00001\n", "x.csv")),

@@ -30,6 +30,7 @@ from application.engine import (
     LookupBatch,
     Progress,
 )
+from application.engine.enrich import enrich as enrich_to
 
 NUMBERS = dataset(
     "d.numbers", "n", {"n": "string", "double": "int64"}, {str(n): {"double": 2 * n} for n in range(20_000)}
@@ -151,7 +152,7 @@ def test_progress_grows_to_the_end_and_can_stop_the_work() -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        engine.enrich(
+        enrich_to(
             source_of(data),
             Format.CSV,
             engine.decide(propose(data, "x.csv")),

@@ -29,6 +29,7 @@ from services.application.tests.engine.support import (
 
 from application import engine
 from application.engine import DEFAULT_LIMITS, Cancelled, DepartmentUnavailable, Format, Progress
+from application.engine.enrich import enrich as enrich_to
 
 MAPPING = {"vendor_id": ["finance.vendors"]}
 
@@ -211,7 +212,7 @@ def test_a_file_that_unpacks_to_a_hundred_gigabytes_takes_little_memory() -> Non
 
     mapping = engine.decide(propose(data, "x.parquet", given=MAPPING))
     with pytest.raises(Cancelled):
-        engine.enrich(source_of(data), Format.PARQUET, mapping, departments(), io.BytesIO(), progress=stop)
+        enrich_to(source_of(data), Format.PARQUET, mapping, departments(), io.BytesIO(), progress=stop)
 
 
 def test_a_row_that_is_too_long() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 from typing import Any
 
 import pypdf
@@ -208,28 +207,3 @@ def test_keys_are_asked_for_once() -> None:
     lookup = departments()
     enrich(pdf_of("V-00001", "V-00001", "V-00001"), "memo.pdf", lookup)
     assert lookup.keys_asked("finance.vendors") == ["V-00001"]
-
-
-def bomb(size: int) -> bytes:
-    """A page whose content is so many bytes, packed twice into some thousand."""
-    content = zlib.compress(zlib.compress(b"BT ET " * (size // 6), 9), 9)
-    parts = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R>>",
-        b"<</Filter[/FlateDecode/FlateDecode]/Length %d>>stream\n%s\nendstream" % (len(content), content),
-    ]
-    body = b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, part) for number, part in enumerate(parts, 1))
-    return b"%PDF-1.4\n" + body + b"trailer<</Size 5/Root 1 0 R>>\n%%EOF"
-
-
-def test_a_page_that_unpacks_to_very_much_is_refused_in_little_memory() -> None:
-    data = bomb(256 << 20)
-    assert len(data) < 10_000
-    error = refusal(data, "bomb.pdf", limits=Limits(pdf_memory=128 << 20))
-    assert (error.slug, error.row) == ("file-too-large", 1)
-
-
-def test_a_pdf_that_takes_too_long_is_refused() -> None:
-    error = refusal(bomb(256 << 20), "slow.pdf", limits=Limits(pdf_memory=8 << 30, pdf_seconds=1))
-    assert error.slug == "file-too-large"

@@ -7,25 +7,27 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Concatenate, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio.to_thread
 from anyio import CapacityLimiter
 from cachetools import TTLCache
 from fastapi import Depends
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from application.access import Access
 from application.api import problems
+from application.api.looking import Looking
 from application.department_client import DepartmentClient
-from application.engine import Limits
+from application.engine import Cancelled
 from application.file_store import FileStore
 from application.job_store import JobStore
 from application.lookup import DepartmentLookup
 from application.objects import Objects
 from application.queue import JobQueue
 from application.records import File, Job
+from application.sandbox import Cancellation
 from application.settings import ApiSettings
 from application.usage import Usage
 from common.caller import Caller
@@ -38,13 +40,11 @@ _CALL_SECONDS = 5.0
 OUTAGE_SECONDS = 5.0
 _MOST_OUTAGES = 1000
 _THREADS_OF_ONE_CALLER = 3
-API_LIMITS = Limits(unpacked_seconds=20)
-"""An Office file of few bytes may hold so much that a worker takes minutes; a request does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Stores, and the two pools of threads: ``calls`` wait for others, ``work`` computes.
+    """Stores, and the two pools of threads: ``calls`` wait for others, ``work`` serves the engine's processes.
 
     ``shares`` are callers' parts of ``work``; ``outages`` are the departments that did not answer a moment ago, with
     what was said of them.
@@ -59,6 +59,7 @@ class Context:
     access: Access
     departments: DepartmentClient
     loop: asyncio.AbstractEventLoop
+    looking: Looking
     calls: CapacityLimiter
     work: CapacityLimiter
     shares: WeakValueDictionary[str, CapacityLimiter] = field(default_factory=WeakValueDictionary)
@@ -73,17 +74,29 @@ class Context:
     async def compute(
         self,
         caller: Caller,
-        function: Callable[Parameters, Result],
+        request: Request,
+        function: Callable[Concatenate[Cancellation, Parameters], Result],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Run the engine in a thread; a few at a time, so that requests that only wait do not wait for these.
+        """Run the engine from a thread; a few at a time, so that requests that only wait do not wait for these.
 
         One caller has a part of the threads at most, so that nobody waits for another's large files.
+
+        Raises:
+            ClientDisconnect: The client left, and the work was ended.
         """
         share = self.shares.setdefault(caller.subject, CapacityLimiter(_THREADS_OF_ONE_CALLER))
-        async with share:
-            return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.work)
+        cancellation = Cancellation()
+        watching = asyncio.ensure_future(_cancel_when_gone(request, cancellation))
+        try:
+            async with share:
+                work = partial(function, cancellation, *args, **kwargs)
+                return await anyio.to_thread.run_sync(work, limiter=self.work)
+        except Cancelled as error:
+            raise ClientDisconnect from error
+        finally:
+            watching.cancel()
 
     def lookup(
         self, caller: Caller, departments: Sequence[str], needed: Sequence[str] = (), *, seconds: float | None = None
@@ -108,6 +121,13 @@ class Context:
         if found is None or found.owner != caller.subject:
             raise problems.no_such("job")
         return found
+
+
+async def _cancel_when_gone(request: Request, cancellation: Cancellation) -> None:
+    """Wait until the client of a request, whose body has been read, leaves."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    cancellation.cancel()
 
 
 def _context(request: Request) -> Context:

@@ -8,20 +8,21 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, Header, Query
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from application import metrics
 from application.api import problems
 from application.api.authentication import CallerDep
-from application.api.context import API_LIMITS, Context, ContextDep
+from application.api.context import Context, ContextDep
 from application.api.cursors import cursor_of, place_of
 from application.api.documents import job_document, preview_document
 from application.api.openapi import answers
 from application.api.schemas import JobDocument, JobPage, PreviewDocument
 from application.api.submission import Wish, lookup_for, source_of, submit, tell_workers
-from application.engine import preview
 from application.errors import Conflict, Fenced
 from application.records import CALLER_SECONDS, File, Job
+from application.sandbox import Cancellation
 from common.caller import Caller
 from common.problem import Problem
 
@@ -38,24 +39,28 @@ class PreviewWish(Wish):
 
 
 @router.post("/preview", responses=answers(200, PreviewDocument, "The first rows."))
-async def show_preview(wish: PreviewWish, caller: CallerDep, context: ContextDep) -> Response:
+async def show_preview(wish: PreviewWish, request: Request, caller: CallerDep, context: ContextDep) -> Response:
     """The first rows of a file, enriched at once, with why each column was taken for a key."""
     file = await context.file(wish.file, caller)
-    return JSONResponse(await context.compute(caller, _preview, context, file, wish, caller))
+    return JSONResponse(await context.compute(caller, request, _preview, context, file, wish, caller))
 
 
-def _preview(context: Context, file: File, wish: PreviewWish, caller: Caller) -> dict[str, Any]:
+def _preview(
+    cancellation: Cancellation, context: Context, file: File, wish: PreviewWish, caller: Caller
+) -> dict[str, Any]:
     source = source_of(context, file)
     try:
-        shown = preview(
+        lookup = lookup_for(context, wish, caller)
+        cancellation.also(lookup.stop)
+        shown = context.looking.preview(
+            file,
             source,
-            file.format,
-            lookup_for(context, wish, caller),
+            lookup,
+            cancellation,
             departments=wish.departments,
             given=wish.mapping,
             columns=wish.columns,
             rows=wish.rows,
-            limits=API_LIMITS,
         )
     finally:
         source.close()
@@ -64,10 +69,14 @@ def _preview(context: Context, file: File, wish: PreviewWish, caller: Caller) ->
 
 @router.post("/jobs", status_code=202, responses=answers(202, JobDocument, "The job."))
 async def start(
-    wish: Wish, caller: CallerDep, context: ContextDep, idempotency_key: Annotated[str | None, Header()] = None
+    wish: Wish,
+    request: Request,
+    caller: CallerDep,
+    context: ContextDep,
+    idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Start a job on a file; with the same `Idempotency-Key` and body again, the same job is answered."""
-    job = await context.compute(caller, submit, context, wish, caller, idempotency_key)
+    job = await context.compute(caller, request, submit, context, wish, caller, idempotency_key)
     return _accepted(job, caller, context)
 
 

@@ -16,6 +16,7 @@ from application.api import departments, events, files, health, jobs, problems, 
 from application.api.authentication import ServiceAuthentication
 from application.api.body import WholeBodies
 from application.api.context import Context
+from application.api.looking import Looking
 from application.api.measuring import Measuring
 from application.api.openapi import document
 from application.aws import make_clients
@@ -25,6 +26,7 @@ from application.job_store import JobStore
 from application.objects import Objects
 from application.queue import JobQueue
 from application.readiness import Readiness
+from application.sandbox import Sandbox
 from application.settings import ApiSettings
 from application.table import Table
 from application.usage import Usage
@@ -73,31 +75,33 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
         table = Table(clients.dynamodb, settings.jobs_table)
         objects = Objects(clients.s3, settings.files_bucket)
         queue = JobQueue(clients.sqs, settings.jobs_queue_url)
-        async with new_session() as session, follow_departments(settings) as directory:
-            app.state.verifier = ServiceTokenVerifier(
-                settings, session, audience="application", allowed_callers=settings.allowed_callers
-            )
-            app.state.readiness = Readiness(objects, queue, table, directory)
-            app.state.context = Context(
-                settings=settings,
-                files=FileStore(table),
-                jobs=JobStore(table),
-                objects=objects,
-                queue=queue,
-                usage=Usage(
-                    table,
-                    max_jobs=settings.max_active_jobs,
-                    max_uploads=settings.max_uploads,
-                    max_bytes=settings.max_stored_bytes,
-                    retention_days=settings.retention_days,
-                ),
-                access=Access(directory),
-                departments=DepartmentClient(directory, ServiceTokenSource(settings, session), session),
-                loop=asyncio.get_running_loop(),
-                calls=CapacityLimiter(_CALL_THREADS),
-                work=CapacityLimiter(_WORK_THREADS),
-            )
-            yield
+        with Sandbox() as sandbox:
+            async with new_session() as session, follow_departments(settings) as directory:
+                app.state.verifier = ServiceTokenVerifier(
+                    settings, session, audience="application", allowed_callers=settings.allowed_callers
+                )
+                app.state.readiness = Readiness(objects, queue, table, directory)
+                app.state.context = Context(
+                    settings=settings,
+                    files=FileStore(table),
+                    jobs=JobStore(table),
+                    objects=objects,
+                    queue=queue,
+                    usage=Usage(
+                        table,
+                        max_jobs=settings.max_active_jobs,
+                        max_uploads=settings.max_uploads,
+                        max_bytes=settings.max_stored_bytes,
+                        retention_days=settings.retention_days,
+                    ),
+                    access=Access(directory),
+                    departments=DepartmentClient(directory, ServiceTokenSource(settings, session), session),
+                    loop=asyncio.get_running_loop(),
+                    looking=Looking(sandbox, settings),
+                    calls=CapacityLimiter(_CALL_THREADS),
+                    work=CapacityLimiter(_WORK_THREADS),
+                )
+                yield
 
     return lifespan
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from application.aws import AwsError, is_transient
 from application.engine import DepartmentUnavailable, InputError
 from application.errors import DepartmentRefused, ObjectGone, TooSlow
+from application.sandbox import EngineFailed
 from application.usage import StorageFull, TooManyJobs, TooManyUploads
 from common.problem import Problem, install_problem_handlers, invalid_request, problem_response
 
@@ -112,6 +113,18 @@ def invalid_json() -> Problem:
     return Problem(422, "invalid-request", "The request is not valid", "The body is not JSON (RFC 8259).")
 
 
+def busy() -> Problem:
+    """No process was free to look into the file."""
+    detail = "Other files are being read. Retry in a moment."
+    return Problem(503, "busy", "Too many files are being read", detail, {"retry-after": "5"})
+
+
+def engine_failed() -> Problem:
+    """An error of ours while a file was read."""
+    detail = "Reading this file failed. Retry; if it fails again, contact the platform team."
+    return Problem(500, "internal-error", "Something went wrong here", detail)
+
+
 def too_slow() -> Problem:
     """A body that does not come."""
     detail = "The request's body came too slowly, or stopped."
@@ -148,8 +161,15 @@ def install(app: FastAPI) -> None:
     answer(TooManyUploads, lambda error: too_many_uploads(cast("TooManyUploads", error)))
     answer(StorageFull, lambda error: storage_full(cast("StorageFull", error)))
     answer(TooSlow, lambda _: too_slow())
+    app.add_exception_handler(EngineFailed, _on_engine_failed)
     for kind in AwsError:
         app.add_exception_handler(kind, _on_aws_error)
+
+
+async def _on_engine_failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EngineFailed)  # noqa: S101 - registered for no other
+    log.error("request.engine_failed", path=request.url.path, error=error.kind, places=error.places)
+    return problem_response(engine_failed())
 
 
 async def _on_aws_error(request: Request, error: Exception) -> Response:

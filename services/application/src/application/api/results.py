@@ -88,9 +88,10 @@ async def download(job: str, request: Request, caller: CallerDep, context: Conte
     if status == 206:
         headers["content-range"] = f"bytes {start}-{end - 1}/{result.size}"
     headers["content-length"] = str(end - start)
-    media_type = _MEDIA_TYPES[found.file_format]
+    # As a header: Starlette would add "charset=utf-8" to a media type of text.
+    headers["content-type"] = _media_type(found.file_format, result)
     if request.method == "HEAD":
-        return Response(None, status, headers, media_type)
+        return Response(None, status, headers)
     source = ObjectSource(context.objects, result_object(found.id, result.attempt), end, tries=_TRIES)
     source.seek(start)
     # The first bytes are read before anything is promised: what fails now is still told as a problem.
@@ -98,7 +99,13 @@ async def download(job: str, request: Request, caller: CallerDep, context: Conte
         first = await context.call(source.read, MEBIBYTE)
     except ObjectGone as error:
         raise problems.result_gone() from error
-    return StreamingResponse(_content(first, source, context), status, headers, media_type)
+    return StreamingResponse(_content(first, source, context), status, headers)
+
+
+def _media_type(file_format: Format, result: JobResult) -> str:
+    """The result's type, with the character set that the file came in: it is kept."""
+    name = _MEDIA_TYPES[file_format]
+    return f"{name}; charset={result.charset}" if name.startswith("text/") and result.charset else name
 
 
 async def _content(first: bytes, source: ObjectSource, context: Context) -> AsyncIterator[bytes]:

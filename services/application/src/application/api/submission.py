@@ -12,15 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from application import metrics
 from application.api import problems
-from application.api.context import API_LIMITS, Context
+from application.api.context import Context
 from application.api.documents import question_documents
 from application.aws import AwsError
-from application.engine import InputError, Mapping, decide, propose_mapping
+from application.engine import InputError, Mapping, decide
 from application.errors import Conflict
 from application.job_store import KeyTaken
 from application.lookup import DepartmentLookup
 from application.objects import upload_object
 from application.records import CALLER_SECONDS, File, Job, JobProgress, MappedDataset, iso, new_id
+from application.sandbox import Cancellation
 from application.source import ObjectSource
 from common.caller import Caller
 from common.problem import Problem
@@ -78,7 +79,7 @@ def lookup_for(context: Context, wish: Wish, caller: Caller) -> DepartmentLookup
     return context.lookup(caller, sorted(chosen), wish.departments or ())
 
 
-def submit(context: Context, wish: Wish, caller: Caller, key: str | None) -> Job:
+def submit(cancellation: Cancellation, context: Context, wish: Wish, caller: Caller, key: str | None) -> Job:
     """Start a job; or find the one that this idempotency key started.
 
     Raises:
@@ -97,7 +98,7 @@ def submit(context: Context, wish: Wish, caller: Caller, key: str | None) -> Job
             raise problems.no_such("file")
         # Before what is worth much is done; the transaction sees to it that it still holds.
         context.usage.check(caller.subject, jobs=1, size=file.size)
-        job = _new_job(file, wish, caller, _mapping(context, file, wish, caller), context)
+        job = _new_job(file, wish, caller, _mapping(cancellation, context, file, wish, caller), context)
         try:
             context.jobs.submit(job, file, key, request_hash, context.usage)
         except Conflict:
@@ -128,18 +129,19 @@ def _submitted(context: Context, caller: Caller, key: str, request_hash: str) ->
         raise Problem(422, "idempotency-key-reused", "The idempotency key is taken", detail) from error
 
 
-def _mapping(context: Context, file: File, wish: Wish, caller: Caller) -> Mapping:
-    datasets = lookup_for(context, wish, caller).datasets()
+def _mapping(cancellation: Cancellation, context: Context, file: File, wish: Wish, caller: Caller) -> Mapping:
+    lookup = lookup_for(context, wish, caller)
+    cancellation.also(lookup.stop)
     source = source_of(context, file)
     try:
-        proposal = propose_mapping(
+        proposal = context.looking.propose_mapping(
+            file,
             source,
-            file.format,
-            datasets,
+            lookup,
+            cancellation,
             departments=wish.departments,
             given=wish.mapping,
             columns=wish.columns,
-            limits=API_LIMITS,
         )
     finally:
         source.close()

@@ -4,18 +4,20 @@ Pure and synchronous: it knows neither AWS nor HTTP. Order of use:
 
 1. ``detect_format(name, head)`` with the first 64 KiB (or all of a shorter file) tells the format or raises
    ``InputError``.
-2. ``propose_mapping(source, format, datasets, …)`` finds or checks the mapping; ``decide(proposal)`` turns it into a
-   ``Mapping`` or raises ``InputError`` (``unclear-mapping``, ``nothing-to-enrich``) with what the caller must say.
-3. ``enrich(…)`` writes the whole result to ``sink`` (only ``write`` is called) and returns a ``Report``; or
-   ``preview(…)`` returns the first rows enriched.
+2. ``mapping.propose_mapping(source, format, datasets, …)`` finds or checks the mapping; ``decide(proposal)`` turns it
+   into a ``Mapping`` or raises ``InputError`` (``unclear-mapping``, ``nothing-to-enrich``).
+3. ``enrich.enrich(…)`` writes the whole result to ``sink`` (only ``write`` is called) and returns a ``Report``; or
+   ``preview.preview(…)`` returns the first rows enriched.
 
 ``source`` is rewound by each of them. Any exception from ``enrich`` means that what is in ``sink`` must be thrown away.
+
+What parses a file is imported by the processes of ``application.sandbox`` alone, which bound what it may take. This
+module has the rest, and none of the libraries: a service that imports it stays small.
 """
 
-from application.engine.enrich import enrich
+from application.engine.decision import decide
 from application.engine.errors import Cancelled, DepartmentUnavailable, InputError
 from application.engine.formats import detect_format
-from application.engine.mapping import decide, propose_mapping
 from application.engine.model import (
     DEFAULT_LIMITS,
     DOCUMENT_COLUMN,
@@ -31,12 +33,13 @@ from application.engine.model import (
     LookupBatch,
     Mapping,
     MappingProposal,
+    Preview,
+    PreviewMapping,
     Progress,
     Question,
     Scalar,
     Source,
 )
-from application.engine.preview import Preview, PreviewMapping, preview
 from application.engine.report import MappingReport, Report, UnmatchedKey, render_html, render_text
 
 __all__ = [
@@ -68,9 +71,6 @@ __all__ = [
     "UnmatchedKey",
     "decide",
     "detect_format",
-    "enrich",
-    "preview",
-    "propose_mapping",
     "render_html",
     "render_text",
 ]

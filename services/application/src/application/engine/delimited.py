@@ -65,6 +65,7 @@ def enrich_delimited(run: Run) -> None:
     """Write the file of ``run`` with the added cells."""
     layout, first, blocks = _open(run.source, run.file_format, run.limits, piece=run.limits.block)
     check_mapping(layout.columns, run.mapping)
+    run.charset = layout.encoding.charset
     writer = _Writer(layout)
     names = tuple(dict.fromkeys(entry.column for entry in run.mapping))
 

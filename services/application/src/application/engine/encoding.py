@@ -24,6 +24,11 @@ _BOMS = (
 )
 _LEGACY = ["cp1250", "cp1251", "cp1253", "cp1254", "cp932", "gb18030", "big5", "euc_kr"]
 _WESTERN = "cp1252"
+_CHARSETS = {
+    **{f"cp{number}": f"windows-{number}" for number in (1250, 1251, 1252, 1253, 1254)},
+    "cp932": "windows-31j",
+    "euc_kr": "euc-kr",
+}
 _SAMPLE = 1 << 20
 _PROBE = 64 << 10
 _PROBES = 16
@@ -35,6 +40,12 @@ class Encoding:
 
     codec: str
     bom: bytes = b""
+
+    @property
+    def charset(self) -> str:
+        """The name in a media type (IANA's registry of character sets); with a mark, it says which order bytes have."""
+        name = self.codec.removesuffix("-le").removesuffix("-be") if self.bom else self.codec.replace("-le", "le")
+        return _CHARSETS.get(name, name.replace("-be", "be"))
 
     @property
     def is_utf8(self) -> bool:

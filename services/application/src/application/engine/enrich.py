@@ -67,6 +67,7 @@ def enrich(
     return Report(
         format=file_format.value,
         rows=run.rows,
+        charset=run.charset,
         bytes_read=source.size,
         bytes_written=run.sink.written,
         duration_seconds=round(time.monotonic() - started, 3),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 
-from application.engine.errors import InputError
 from application.engine.evidence import CERTAIN, POSSIBLE, Evidence, weigh
 from application.engine.given import Choice, check_departments, given_mapping
 from application.engine.heads import read_head
 from application.engine.model import (
     DEFAULT_LIMITS,
-    DOCUMENT_COLUMN,
     ColumnMapping,
     DatasetInfo,
     Format,
@@ -69,33 +67,6 @@ def propose_from_head(
     mapped = {entry.column for entry in mapping} | {question.column for question in questions}
     unmapped = tuple(column for column in head.columns if column not in mapped)
     return MappingProposal(head.columns, mapping, unmapped, questions)
-
-
-def decide(proposal: MappingProposal) -> Mapping:
-    """The mapping to use. Raises ``InputError`` if a question is open or nothing was found."""
-    if proposal.questions:
-        first = proposal.questions[0]
-        raise InputError(
-            "unclear-mapping",
-            "It is not clear which columns to look up",
-            " ".join(question.detail for question in proposal.questions),
-            column=first.column,
-            field="mapping",
-            expected=f"a mapping, such as {{{first.column!r}: [{first.candidates[0]!r}]}}",
-        )
-    if not proposal.mapping:
-        is_text = proposal.columns == (DOCUMENT_COLUMN,)
-        names = ", ".join(proposal.columns[:50])
-        raise InputError(
-            "nothing-to-enrich",
-            "Nothing to look up was found",
-            "The text holds no identifier of a data set that you may use."
-            if is_text
-            else f"No column's name or values fit a data set that you may use. Columns: {names}.",
-            field="mapping",
-            expected="a mapping from a column to a data set",
-        )
-    return proposal.mapping
 
 
 def _samples(head: Head) -> dict[str, list[str]]:

@@ -178,15 +178,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what one file may cost; sizes in bytes, times in seconds of processor time."""
+    """Bounds on what one file may cost; sizes in bytes, times in seconds of processor time.
+
+    ``searched`` is how far a text is read to see which identifiers it holds; an enrichment reads all of it.
+    """
 
     record: int = 8 << 20
     unpacked: int = 200 << 20
     unpacked_seconds: float = math.inf
     document_text: int = 32 << 20
+    searched: int = 8 << 20
     pages: int = 2000
-    pdf_memory: int = 512 << 20
-    pdf_seconds: int = 120
     notes: int = 20_000
     columns: int = 16_384
     block: int = 1 << 20
@@ -216,3 +218,25 @@ class MappingProposal:
     mapping: Mapping
     unmapped: tuple[str, ...] = ()
     questions: tuple[Question, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewMapping:
+    """One mapping with its evidence; ``matched`` of ``values`` non-empty cells of the preview were found."""
+
+    column: str
+    dataset: str
+    evidence: tuple[str, ...]
+    matched: int
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """``columns`` are the input's, then the added ones; a document has one row for each identifier found."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Scalar, ...], ...]
+    mapping: tuple[PreviewMapping, ...]
+    unmapped: tuple[str, ...]
+    questions: tuple[Question, ...]

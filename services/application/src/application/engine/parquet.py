@@ -18,13 +18,14 @@ from application.engine.table import Head, check_columns, check_mapping
 
 _GROUP_BYTES = 32 << 20
 _GROUP_ROWS = 1 << 20
+_HEAD_BYTES = 1 << 20
 
 
 def read_head(source: Source, limits: Limits, rows: int) -> Head:
     """The columns and first rows; a value that cannot be a key (a list, a fraction, a date) is shown as text."""
     with opened(source) as file:
         columns = _columns(file.schema, limits)
-        batch = next(file.batches(limits, rows))
+        batch, _ = next(file.batches(limits, rows, _HEAD_BYTES))
         shown = [_texts(batch.column(index)) for index in range(len(columns))]
         return Head(columns, tuple(zip(*(column.slice(0, rows).to_pylist() for column in shown), strict=True)))
 
@@ -43,7 +44,8 @@ def enrich_parquet(run: Run) -> None:
             compression = _compression(file.file.metadata)
         with pq.ParquetWriter(run.sink, schema, compression=compression) as writer:
             held: list[pa.RecordBatch] = []
-            for batch in file.batches(run.limits):
+            size = 0
+            for batch, unpacked in file.batches(run.limits):
                 keys = [clean_keys(_texts(batch.column(entry.column))) for entry in run.mapping]
                 added = [
                     column
@@ -51,9 +53,12 @@ def enrich_parquet(run: Run) -> None:
                     for column in part.flatten()
                 ]
                 held.append(pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema))
-                if sum(part.nbytes for part in held) >= _GROUP_BYTES or sum(map(len, held)) >= _GROUP_ROWS:
+                # Where a dictionary is large the writer unpacks it, so that what a batch holds itself says too little.
+                size += unpacked + sum(column.nbytes for column in added)
+                if size >= _GROUP_BYTES or sum(map(len, held)) >= _GROUP_ROWS:
                     writer.write_table(pa.Table.from_batches(held), row_group_size=_GROUP_ROWS)
                     held.clear()
+                    size = 0
                 run.advance(len(batch), run.source.size * (run.rows + len(batch)) // file.count)
             if held:
                 writer.write_table(pa.Table.from_batches(held), row_group_size=_GROUP_ROWS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from application.engine.arrow_sizes import row_sizes
 from application.engine.errors import InputError
 from application.engine.files import SourceFile
 from application.engine.model import Limits, Source
@@ -42,8 +44,13 @@ class ParquetRows:
         rows: int = self.file.metadata.num_rows
         return rows
 
-    def batches(self, limits: Limits, most: int = _BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """Batches of up to ``most`` rows. Raises ``InputError`` for damage, and for a row over the limit."""
+    def batches(
+        self, limits: Limits, most: int = _BATCH_ROWS, most_bytes: int = _BATCH_BYTES
+    ) -> Iterator[tuple[pa.RecordBatch, int]]:
+        """Batches of up to ``most`` rows, with the bytes that each takes: up to ``most_bytes``, or one row.
+
+        Raises ``InputError`` for damage, and for a row over the limit.
+        """
         done = 0
         batches = self.file.iter_batches(batch_size=min(most, self._batch_rows()))
         while True:
@@ -53,27 +60,17 @@ class ParquetRows:
                     return
                 # Text that is not UTF-8, and entries that a dictionary does not have, are found before they are used.
                 batch.validate(full=True)
-            sizes = self._sizes(batch)
+            sizes = sum((row_sizes(column) for column in batch.columns), np.zeros(len(batch), np.int64))
             if len(sizes) and (largest := int(sizes.max())) > limits.record:
                 raise _too_long(done + int(sizes.argmax()) + 1, largest, limits.record)
-            for start, end in _slices(sizes):
-                yield self._unpacked(batch.slice(start, end - start))
+            for start, end in _slices(sizes, most_bytes):
+                yield self._unpacked(batch.slice(start, end - start)), int(sizes[start:end].sum())
             done += len(batch)
-
-    def _sizes(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
-        """Bytes that each row takes in the columns that are packed."""
-        sizes = np.zeros(len(batch), np.int64)
-        for place in self._packed:
-            column = batch.column(place)
-            if len(column.dictionary):
-                lengths = pc.fill_null(pc.binary_length(column.dictionary), 0)
-                sizes += pc.fill_null(lengths.take(column.indices), 0).to_numpy(zero_copy_only=False)
-        return sizes
 
     def _unpacked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = batch.columns
         for place in self._packed:
-            columns[place] = pc.cast(columns[place].dictionary_decode(), self.schema.field(place).type)
+            columns[place] = pc.cast(columns[place], self.schema.field(place).type)
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def _batch_rows(self) -> int:
@@ -83,8 +80,9 @@ class ParquetRows:
         # Arrow ends the process when asked about an encrypted column; those of the first group have been read.
         first = metadata.row_group(0)
         chunks = [first.column(index) for index in range(first.num_columns)]
-        values = sum(chunk.num_values for chunk in chunks) * self.count // max(1, first.num_rows)
-        fitting: int = _BATCH_BYTES * self.count // max(packed, _NUMBER_BYTES * values, 1)
+        widths = [max(_NUMBER_BYTES, metadata.schema.column(index).length) for index in range(len(chunks))]
+        unpacked = sum(chunk.num_values * width for chunk, width in zip(chunks, widths, strict=True))
+        fitting: int = _BATCH_BYTES * self.count // max(packed, unpacked * self.count // max(1, first.num_rows), 1)
         prefixes = any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in chunks)
         return max(1, min(_BATCH_ROWS_OF_PREFIXES if prefixes else _BATCH_ROWS, fitting))
 
@@ -97,10 +95,11 @@ def opened(source: Source) -> Iterator[ParquetRows]:
     if not rows:
         raise no_rows()
     with damage():
-        packed = [place for place, field in enumerate(schema) if field.name and _is_text(field.type)]
+        texts = _texts_of(file.metadata, schema)
+        packed = [schema.get_field_index(name) for name in dict.fromkeys(path.partition(".")[0] for path in texts)]
         file = pq.ParquetFile(
             _file_of(source),
-            read_dictionary=[schema.field(place).name for place in packed],
+            read_dictionary=texts,
             pre_buffer=False,
             buffer_size=1 << 20,
         )
@@ -117,6 +116,8 @@ def damage() -> Iterator[None]:
     """Makes an ``InputError`` of what Arrow finds wrong with a file."""
     try:
         yield
+    except MemoryError:
+        raise  # of which Arrow's own is one
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         # Arrow's own I/O errors are plain OSErrors without a number; others are the source's, and not the file's fault.
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
@@ -141,17 +142,38 @@ def _file_of(source: Source) -> io.BufferedReader:
     return io.BufferedReader(SourceFile(source), 1 << 20)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return kind in {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
+def _texts_of(metadata: pq.FileMetaData, schema: pa.Schema) -> list[str]:
+    """The paths of columns of text or bytes, at any depth: those that a dictionary may hold in little space."""
+    plain = {field.name for field in schema if field.name and "." not in field.name and not _is_packed(field.type)}
+    columns = [metadata.schema.column(index) for index in range(len(metadata.schema))]
+    return [
+        column.path
+        for column in columns
+        if column.physical_type == "BYTE_ARRAY" and column.path.partition(".")[0] in plain
+    ]
 
 
-def _slices(sizes: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs of rows that take some megabytes together, or one row that takes more."""
+def _is_packed(kind: Any) -> bool:
+    """Whether Arrow reads it as a dictionary, or as another type that cannot be cast to from one."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return True
+    types = pa.types
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind) or types.is_decimal(kind):
+        return True
+    if types.is_list_view(kind) or types.is_large_list_view(kind) or types.is_string_view(kind):
+        return True
+    if types.is_binary_view(kind):
+        return True
+    return any(_is_packed(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def _slices(sizes: npt.NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+    """Runs of rows that take ``most`` bytes together, or one row that takes more."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
         before = int(ends[start - 1]) if start else 0
-        end = max(start + 1, int(np.searchsorted(ends, before + _BATCH_BYTES, side="right")))
+        end = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield start, end
         start = end
 

@@ -1,25 +1,22 @@
-"""Reads the text of PDF pages, and where on a page a part of it stands; what touches the file is `pdf_child`."""
+"""Reads the text of PDF pages, and where on a page a part of it stands."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
 
-import orjson
+import pypdfium2
+import pypdfium2.raw as pdfium
 
 from application.engine.errors import InputError
+from application.engine.files import SourceFile
 from application.engine.identifiers import Finder, Found
 from application.engine.model import Limits, Source
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top in points, in the page's own space."""
 
-_CHILD = Path(__file__).with_name("pdf_child.py")
+_HYPHENS = {0x02, 0xFFFE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +32,28 @@ def find_places(source: Source, finder: Finder, limits: Limits) -> Iterator[list
     """The identifiers of each page. Raises ``InputError``."""
     if source.size > limits.unpacked:
         raise _too_much(f"more than {limits.unpacked >> 20} MB", limits)
-    with _child(source, limits) as child:
-        pages = child.answer()["pages"]
+    file = SourceFile(source)
+    file.seek(0)
+    data = file.read()
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        raise (encrypted_pdf() if error.err_code == pdfium.FPDF_ERR_PASSWORD else corrupt_pdf()) from None
+    try:
+        if pdfium.FPDF_GetSecurityHandlerRevision(document) != -1:
+            raise encrypted_pdf()
+        pages = len(document)
         if pages > limits.pages:
             raise _too_much(f"{pages:,} pages", limits)
         if not pages:
             raise corrupt_pdf()
         length = 0
         for number in range(pages):
-            child.page = number + 1
-            text = child.answer()["text"]
-            length += len(text)
+            size, places = _page(document, number, finder, limits.document_text - length)
+            length += size
             if length > limits.document_text:
                 raise _too_much(f"more than {limits.document_text / 1_000_000:.0f} million characters of text", limits)
-            found = list(finder.find(text))
-            child.ask([[each.start, each.end - each.start] for each in found])
-            boxes = [tuple(tuple(box) for box in lines) for lines in child.answer()]
-            yield [Place(each, number, lines) for each, lines in zip(found, boxes, strict=True) if lines]
+            yield places
         if not length:
             raise InputError(
                 "nothing-to-enrich",
@@ -59,72 +61,34 @@ def find_places(source: Source, finder: Finder, limits: Limits) -> Iterator[list
                 "No page of the PDF has text: its pages may be pictures, as a scanner makes them.",
                 expected="a PDF whose text can be selected; run text recognition on a scan first",
             )
-
-
-@contextmanager
-def _child(source: Source, limits: Limits) -> Iterator[_Child]:
-    arguments = [limits.pages, limits.document_text, limits.pdf_memory, limits.pdf_seconds]
-    process = subprocess.Popen(
-        # Without the environment: nothing in it is for what reads a stranger's file.
-        [sys.executable, "-I", str(_CHILD), *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={},
-    )
-    try:
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both are pipes
-        yield _Child(source, process.stdin, process.stdout)
     finally:
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            _close(pipe)
-        process.wait()
+        document.close()
 
 
-def _close(pipe: IO[bytes] | None) -> None:
+def _page(document: pypdfium2.PdfDocument, number: int, finder: Finder, most: int) -> tuple[int, list[Place]]:
+    """How many characters (at most one more than ``most``) a page has, and its identifiers."""
     try:
-        if pipe is not None:
-            pipe.close()
-    except BrokenPipeError:
-        pass  # it ended before it took everything
+        page = document[number]
+        text_page = page.get_textpage()
+    except pypdfium2.PdfiumError:
+        raise corrupt_pdf(number + 1) from None
+    count = min(text_page.count_chars(), most + 1)
+    text = "".join(_character(pdfium.FPDFText_GetUnicode(text_page, index)) for index in range(count))
+    places = []
+    for found in finder.find(text):
+        lines = text_page.count_rects(found.start, found.end - found.start)
+        if boxes := tuple(text_page.get_rect(line) for line in range(lines)):
+            places.append(Place(found, number, boxes))
+    text_page.close()
+    page.close()
+    return len(text), places
 
 
-class _Child:
-    """The process that reads the file."""
-
-    def __init__(self, source: Source, questions: IO[bytes], answers: IO[bytes]) -> None:
-        self._questions = questions
-        self._answers = answers
-        self.page: int | None = None
-        source.seek(0)
-        try:
-            questions.write(b"%d\n" % source.size)
-            while piece := source.read(1 << 20):
-                questions.write(piece)
-            questions.flush()
-        except BrokenPipeError:
-            raise corrupt_pdf() from None
-
-    def ask(self, question: Any) -> None:
-        try:
-            self._questions.write(orjson.dumps(question) + b"\n")
-            self._questions.flush()
-        except BrokenPipeError:
-            raise _too_costly(self.page) from None
-
-    def answer(self) -> Any:
-        """The next answer; an ``InputError`` for one that is an error, or where PDFium came to its limits."""
-        line = self._answers.readline()
-        if not line.endswith(b"\n"):
-            raise _too_costly(self.page)
-        match orjson.loads(line):
-            case {"error": "encrypted"}:
-                raise encrypted_pdf()
-            case {"error": _}:
-                raise corrupt_pdf(self.page)
-            case answer:
-                return answer
+def _character(code: int) -> str:
+    """A character of a page: a hyphen at the end of a line is one, what has no meaning is a space."""
+    if code in _HYPHENS:
+        return "-"
+    return " " if code == 0 or 0xD800 <= code < 0xE000 else chr(code)
 
 
 def encrypted_pdf() -> InputError:
@@ -155,15 +119,4 @@ def _too_much(what: str, limits: Limits) -> InputError:
         "The file is too large",
         f"The PDF has {what}.",
         expected=f"at most {limits.pages:,} pages and {limits.unpacked >> 20} MB; split it",
-    )
-
-
-def _too_costly(page: int | None) -> InputError:
-    where = "" if page is None else f" Page {page:,} is where that happened."
-    return InputError(
-        "file-too-large",
-        "The file is too large",
-        f"The PDF takes more memory or time to be read than one file may.{where}",
-        row=page,
-        expected="a PDF of usual pages; open it and save or print it to PDF again",
     )

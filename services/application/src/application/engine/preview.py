@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import orjson
 import pyarrow as pa
@@ -20,33 +19,12 @@ from application.engine.model import (
     Limits,
     Lookup,
     Mapping,
-    Question,
+    Preview,
+    PreviewMapping,
     Scalar,
     Source,
 )
 from application.engine.table import Head, check_mapping
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewMapping:
-    """One mapping with its evidence; ``matched`` of ``values`` non-empty cells of the preview were found."""
-
-    column: str
-    dataset: str
-    evidence: tuple[str, ...]
-    matched: int
-    values: int
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """``columns`` are the input's, then the added ones; a document has one row for each identifier found."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Scalar, ...], ...]
-    mapping: tuple[PreviewMapping, ...]
-    unmapped: tuple[str, ...]
-    questions: tuple[Question, ...]
 
 
 def preview(

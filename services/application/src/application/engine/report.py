@@ -36,13 +36,17 @@ class MappingReport(BaseModel):
 
 
 class Report(BaseModel):
-    """The result of one enrichment. ``model_dump_json()`` and ``model_validate_json()`` carry it as JSON."""
+    """The result of one enrichment; ``charset`` is the file\'s where it is text.
+
+    ``model_dump_json()`` and ``model_validate_json()`` carry it as JSON.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     report_version: Literal[1] = 1
     format: str
     rows: int
+    charset: str | None = None
     bytes_read: int
     bytes_written: int
     duration_seconds: float

@@ -12,7 +12,7 @@ from application.engine.model import Format, Limits, Lookup, Mapping, Progress, 
 
 @dataclass(slots=True)
 class Run:
-    """One file on its way through; ``rows`` counts what is done, without the header."""
+    """One file on its way through; ``rows`` counts what is done, without the header; ``charset`` is that of text."""
 
     source: Source
     file_format: Format
@@ -24,6 +24,7 @@ class Run:
     rows: int = 0
     total_rows: int | None = None
     bytes_read: int = 0
+    charset: str | None = None
     warnings: list[str] = field(default_factory=list)
     joiner: Joiner | None = None
 

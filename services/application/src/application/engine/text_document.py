@@ -16,17 +16,22 @@ _PIECE = 1 << 20
 
 
 def find_identifiers(source: Source, file_format: Format, finder: Finder, limits: Limits) -> Iterator[Found]:
-    """The identifiers of the whole text."""
+    """The identifiers of the text, as far as it is searched."""
     regions = Regions() if file_format is Format.MARKDOWN else None
+    searched = 0
     for text, _ in line_blocks(source, detect_encoding(source), limits, _PIECE):
+        searched += len(text)
         for found, place in _placed(text, finder, regions):
             if place is not None:
                 yield found
+        if searched >= limits.searched:
+            return
 
 
 def enrich_text(run: Run) -> None:
     """Write the text of ``run`` with notes."""
     encoding = detect_encoding(run.source)
+    run.charset = encoding.charset
     regions = Regions() if run.file_format is Format.MARKDOWN else None
     writer = _Writer(encoding, markdown=regions is not None)
     run.sink.write(encoding.bom)

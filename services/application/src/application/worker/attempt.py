@@ -1,4 +1,4 @@
-"""One attempt at a job: the engine in a thread, a heartbeat beside it, and one write that publishes what came out."""
+"""One attempt at a job: the engine in a process, a heartbeat beside it, one write that publishes what came out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import structlog
 
 from application import metrics
 from application.aws import AwsError, is_transient
-from application.engine import Cancelled, Progress, Report, enrich
+from application.engine import DEFAULT_LIMITS, Cancelled, Progress, Report
 from application.errors import Fenced
 from application.lookup import DepartmentLookup
-from application.objects import result_object, upload_object
+from application.objects import MEBIBYTE, result_object, upload_object
 from application.queue import Message
 from application.records import Job, JobResult
+from application.sandbox import Budget, Cancellation
 from application.sink import ObjectSink
 from application.source import ObjectSource
 from application.worker.context import Context
@@ -63,6 +64,7 @@ class Attempt:
         self._message = message
         self._tracker = Tracker(job.file_size)
         self._stop: Stop | None = None
+        self._cancellation = Cancellation()
         self._done = asyncio.Event()
         self._lookup = DepartmentLookup(
             context.departments,
@@ -72,12 +74,13 @@ class Attempt:
             call_seconds=min(_CALL_SECONDS, context.settings.department_seconds),
             total_seconds=context.settings.department_seconds,
         )
+        self._cancellation.also(self._lookup.stop)
 
     def stop(self, reason: Stop) -> None:
         """End the attempt soon; the first reason counts."""
         if self._stop is None:
             self._stop = reason
-            self._lookup.stop()
+            self._cancellation.cancel()
 
     async def run(self) -> Job:
         """Do it; the job as published.
@@ -101,19 +104,22 @@ class Attempt:
             await beats
 
     def _enrich(self) -> tuple[JobResult, Report]:
-        """In the engine's thread: write the result under this attempt's own key. Nothing is left if this raises."""
+        """Serve the engine: write the result under this attempt's own key. Nothing is left if this raises."""
         job, objects = self._job, self._context.objects
         objects.clean_results(job.id, below=job.fence)
         source = ObjectSource(objects, upload_object(job.file_id), job.file_size, tries=_SOURCE_TRIES)
         sink = ObjectSink(objects, result_object(job.id, job.fence))
         try:
-            report = enrich(
+            report = self._context.sandbox.enrich(
                 source,
                 job.file_format,
                 job.engine_mapping,
                 self._lookup,
                 cast("BinaryIO", sink),
                 progress=self._on_progress,
+                limits=DEFAULT_LIMITS,
+                budget=self._budget(),
+                cancellation=self._cancellation,
             )
             if self._stop is not None:
                 raise Cancelled
@@ -123,7 +129,12 @@ class Attempt:
             raise
         finally:
             source.close()
-        return JobResult(attempt=job.fence, size=sink.size, etag=etag), report
+        return JobResult(attempt=job.fence, size=sink.size, etag=etag, charset=report.charset), report
+
+    def _budget(self) -> Budget:
+        settings = self._context.settings
+        more = int(settings.job_cpu_seconds_per_mebibyte * self._job.file_size / MEBIBYTE)
+        return Budget(settings.job_memory_bytes, settings.job_cpu_seconds + more)
 
     def _on_progress(self, progress: Progress) -> None:
         self._tracker.note(progress)

@@ -16,6 +16,7 @@ from application.engine import DepartmentUnavailable, InputError
 from application.errors import Conflict, DepartmentRefused, Fenced, ObjectGone
 from application.queue import Message
 from application.records import Job
+from application.sandbox import EngineFailed
 from application.worker.attempt import Attempt, Stop, Stopped
 from application.worker.context import Context
 from application.worker.failures import caller_expired, failure_of, too_many_attempts
@@ -157,8 +158,11 @@ class Consumer:
             case DepartmentUnavailable() | DepartmentRefused():
                 return await self._fail(job, failure_of(error), retryable=True)
         # The message of an unforeseen error may quote the file, so it is not logged; where it happened is.
-        places = traceback.format_tb(error.__traceback__)
-        log.error("job.attempt_failed", attempt=job.fence, error=type(error).__name__, places=places)
+        if isinstance(error, EngineFailed):
+            kind, places = error.kind, error.places
+        else:
+            kind, places = type(error).__name__, traceback.format_tb(error.__traceback__)
+        log.error("job.attempt_failed", attempt=job.fence, error=kind, places=places)
         is_aws = is_transient(error)
         if not is_aws and job.attempts >= context.settings.max_attempts:
             return await self._fail(job, failure_of(error), retryable=True)

@@ -14,6 +14,7 @@ from application.department_client import DepartmentClient
 from application.job_store import JobStore
 from application.objects import Objects
 from application.queue import JobQueue
+from application.sandbox import Sandbox
 from application.settings import WorkerSettings
 from common.departments import Departments
 
@@ -23,7 +24,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Stores, and the two pools of threads: ``calls`` wait for AWS, ``work`` runs the engine.
+    """Stores, and the two pools of threads: ``calls`` wait for AWS, ``work`` serves the engine's processes.
 
     They are apart so that a job that computes never delays a heartbeat.
     """
@@ -34,6 +35,7 @@ class Context:
     queue: JobQueue
     directory: Departments
     departments: DepartmentClient
+    sandbox: Sandbox
     calls: ThreadPoolExecutor
     work: ThreadPoolExecutor
 
@@ -44,6 +46,6 @@ class Context:
         return await asyncio.get_running_loop().run_in_executor(self.calls, partial(function, *args, **kwargs))
 
     async def compute(self, function: Callable[[], Result]) -> Result:
-        """Run the engine in a thread."""
+        """Serve a process of the engine in a thread."""
         run = partial(contextvars.copy_context().run, function)
         return await asyncio.get_running_loop().run_in_executor(self.work, run)

@@ -15,6 +15,7 @@ from application.job_store import JobStore
 from application.objects import Objects
 from application.queue import JobQueue
 from application.readiness import Readiness
+from application.sandbox import Sandbox
 from application.settings import WorkerSettings
 from application.table import Table
 from application.worker.consumer import Consumer
@@ -44,6 +45,7 @@ async def run(settings: WorkerSettings) -> None:
     with (
         ThreadPoolExecutor(slots * _CALLS_PER_JOB + 2, thread_name_prefix="aws") as calls,
         ThreadPoolExecutor(slots, thread_name_prefix="engine") as work,
+        Sandbox() as sandbox,
     ):
         async with (
             new_session() as session,
@@ -51,7 +53,7 @@ async def run(settings: WorkerSettings) -> None:
             health_server(settings.host, settings.port, Readiness(objects, queue, table, directory), stopping),
         ):
             client = DepartmentClient(directory, ServiceTokenSource(settings, session), session)
-            context = Context(settings, JobStore(table), objects, queue, directory, client, calls, work)
+            context = Context(settings, JobStore(table), objects, queue, directory, client, sandbox, calls, work)
             consumers = [Consumer(context, stopping) for _ in range(slots)]
 
             def stop() -> None:

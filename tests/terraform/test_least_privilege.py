@@ -154,14 +154,8 @@ NEEDED: Final = [
         asked=[
             ("autoscaling:SetDesiredCapacity", GROUP, OURS),
             ("autoscaling:TerminateInstanceInAutoScalingGroup", GROUP, OURS),
-            ("autoscaling:DescribeAutoScalingGroups", "*"),
-            # All that its source calls (cluster-autoscaler 1.35.0, cloudprovider/aws).
-            ("autoscaling:DescribeLaunchConfigurations", "*"),
-            ("autoscaling:DescribeScalingActivities", "*"),
-            ("ec2:DescribeImages", "*"),
-            ("ec2:DescribeInstanceTypes", "*"),
-            ("ec2:DescribeLaunchTemplateVersions", "*"),
-            ("ec2:GetInstanceTypesFromInstanceRequirements", "*"),
+            *((f"autoscaling:Describe{each}", "*") for each in ("AutoScalingGroups", "ScalingActivities")),
+            *((f"ec2:Describe{each}", "*") for each in ("Images", "InstanceTypes", "LaunchTemplateVersions")),
         ],
     ),
     *lines(

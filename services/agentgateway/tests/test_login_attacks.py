@@ -191,6 +191,17 @@ async def test_a_code_of_the_attackers_login_cannot_be_injected_into_another_bro
     assert (status, location) == (400, "")
 
 
+async def test_a_planted_cookie_of_the_attackers_login_is_not_taken_for_the_victims(site: Site) -> None:
+    """Cookie fixation: under the name of the victim's login, the sealed login of the attacker."""
+    attacker = Browser()
+    await attacker.consent(site.start())
+    (planted,) = attacker.cookies.values()
+    _, callback, _ = await site.browser.get(await site.browser.consent(site.start()))
+    site.browser.cookies = dict.fromkeys(site.browser.cookies, planted)
+    status, location, _ = await site.browser.get(callback)
+    assert (status, location) == (400, "")
+
+
 async def test_the_pools_answer_counts_only_after_consent(site: Site) -> None:
     """The cookie of the consent page, renamed, is none of a login."""
     _, _, text = await site.browser.get(site.start())

@@ -18,6 +18,8 @@ from tests.helpers.gitops import (
     is_synced,
 )
 
+from local import names
+from local.aws.seed import client
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.kubectl import Object, wait_for
 
@@ -171,13 +173,22 @@ def test_a_change_by_hand_is_healed(cluster: Cluster, argocd: ArgoCD, work: Work
 
 
 def test_the_number_of_replicas_is_the_autoscalers(cluster: Cluster, argocd: ArgoCD, work: WorkCopy) -> None:
-    # The worker, since its autoscaler is KEDA, which does not run here: nobody else changes the number meanwhile.
-    cluster.kubectl.run("scale", "deployment", "application-worker", "-n", SERVICES, "--replicas=4")
+    """KEDA gives the worker four replicas for the jobs that wait; a commit leaves them as they are."""
+
+    def replicas() -> int:
+        deployment = cluster.kubectl.get("deployment", "application-worker", namespace=SERVICES)
+        assert deployment is not None
+        return int(deployment["spec"]["replicas"])
+
+    sqs = client("sqs", cluster.aws_url)
+    queue = sqs.get_queue_url(QueueName=names.JOBS_QUEUE)["QueueUrl"]
+    for number in range(8):
+        sqs.send_message(QueueUrl=queue, MessageBody=str(number))
+    wait_for(lambda: replicas() == 4, SYNC_SECONDS, "eight jobs have four workers")
     (work.folder / "overlays/prod/application/README.md").write_text("A commit that changes nothing.\n")
     argocd.wait_synced("application", work.push("A commit that changes nothing"))
-    deployment = cluster.kubectl.get("deployment", "application-worker", namespace=SERVICES)
-    assert deployment is not None
-    assert deployment["spec"]["replicas"] == 4
+    assert replicas() == 4
+    sqs.purge_queue(QueueUrl=queue)
 
 
 def test_a_renamed_folder_deletes_nothing_that_runs(cluster: Cluster, argocd: ArgoCD, work: WorkCopy) -> None:

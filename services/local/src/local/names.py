@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-REGION: Final = "eu-central-1"
+REGION: Final = "ap-southeast-1"
+"""The one that the manifests name: KEDA and External Secrets sign with it, and moto keeps each region apart."""
 ACCOUNT: Final = "123456789012"
 NAMESPACE: Final = "file-processing"
 CLUSTER_ISSUER: Final = "https://cluster.local"
@@ -14,6 +15,8 @@ JOBS_QUEUE: Final = "local-jobs"
 JOBS_DEAD_LETTER_QUEUE: Final = "local-jobs-dead"
 JOBS_TABLE: Final = "local-jobs"
 EXCHANGES_TABLE: Final = "local-exchanges"
+FRONTEND_SECRET: Final = "prod-frontend"  # noqa: S105 - its name
+"""In Secrets Manager, by the name that overlays/prod gives it: the page's settings as one JSON object."""
 SIGNING_KEY: Final = "alias/local-gateway-signing"
 
 ALB_ARN: Final = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/app/local/1"

@@ -1,5 +1,7 @@
 """What AWS holds when the services start: as Terraform makes it, by the same API."""
 
+import json
+import secrets
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +38,7 @@ def seed(url: str, departments_dir: Path, data_dir: Path, app_url: str, api_url:
             pool.submit(_people, client("cognito-idp", url), departments, app_url, api_url),
             pool.submit(_signing_key, client("kms", url)),
             pool.submit(_on_premises, client("iam", url)),
+            pool.submit(_secrets, client("secretsmanager", url)),
         ]
         for each in done:
             each.result()
@@ -68,6 +71,12 @@ def _queues(sqs: Any) -> None:
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": "10"}}'
     sqs.create_queue(QueueName=names.JOBS_QUEUE, Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "60"})
+
+
+def _secrets(manager: Any) -> None:
+    manager.create_secret(
+        Name=names.FRONTEND_SECRET, SecretString=json.dumps({"SECRET_KEY": secrets.token_urlsafe(32)})
+    )
 
 
 def _tables(dynamodb: Any) -> None:

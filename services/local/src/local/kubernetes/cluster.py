@@ -273,7 +273,7 @@ class Cluster:
                 },
             ),
             *own,
-            *(each.program for each in self._controllers),
+            *(program for each in self._controllers for program in each.programs),
         ]
 
     def _operator(self) -> Program:

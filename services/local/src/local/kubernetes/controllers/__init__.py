@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from local.kubernetes.controllers import load_balancer
+from local.kubernetes.controllers import external_secrets, keda, load_balancer
 from local.kubernetes.controllers.controller import Build, Controller, Place, install
 
-BUILDS: Final[dict[str, Build]] = {load_balancer.NAME: load_balancer.build}
-"""How each controller is set up, by the name of its tool."""
+BUILDS: Final[dict[str, Build]] = {each.NAME: each.build for each in (load_balancer, keda, external_secrets)}
+"""How each controller is set up, by its name."""
 
 
 def build_all(folder: Path, aws_url: str, region: str, cluster_name: str) -> list[Controller]:

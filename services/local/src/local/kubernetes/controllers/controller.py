@@ -60,7 +60,7 @@ class Controller:
         definitions: CustomResourceDefinitions, applied before all else.
         rules: ClusterRoles and Roles as its release has them; `install` binds each to its ServiceAccount.
         objects: What else it needs: webhooks, APIServices.
-        program: Its process.
+        programs: Its processes.
     """
 
     place: Place
@@ -68,7 +68,7 @@ class Controller:
     account: str
     definitions: Sequence[Object]
     rules: Sequence[Object]
-    program: Program
+    programs: Sequence[Program]
     objects: Sequence[Object] = field(default_factory=tuple)
 
 

@@ -46,13 +46,15 @@ def build(place: Place) -> Controller:
         definitions=read(*(module / "config/crd/bases" / f"elbv2.k8s.aws_{kind}.yaml" for kind in KINDS)),
         rules=read(module / "config/rbac/role.yaml", module / "config/rbac/leader_election_role.yaml"),
         objects=[webhooks_at(each, webhook, authority) for each in _webhooks()],
-        program=Program(
-            NAME,
-            [str(tool(NAME)), *arguments],
-            webhook,
-            f"http://{HOST}:{health}/readyz",
-            place.aws_environment,
-        ),
+        programs=[
+            Program(
+                NAME,
+                [str(tool(NAME)), *arguments],
+                webhook,
+                f"http://{HOST}:{health}/readyz",
+                place.aws_environment,
+            )
+        ],
     )
 
 

@@ -46,3 +46,10 @@ def test_a_long_list_comes_in_pages_and_of_one_cluster_and_namespace(aws: Aws) -
         f"mcp-{number}" for number in range(130)
     }
     assert not eks.list_pod_identity_associations(clusterName="another")["associations"]
+
+
+def test_tags_need_a_right_of_their_own_which_the_operator_does_not_have(aws: Aws) -> None:
+    asked = {"clusterName": CLUSTER, "namespace": "file-processing", "serviceAccount": "mcp-tagged", "roleArn": ROLE}
+    with pytest.raises(ClientError) as refused:
+        aws.client("eks").create_pod_identity_association(**asked, tags={"managed-by": "x"})
+    assert error_code(refused) == "AccessDeniedException"

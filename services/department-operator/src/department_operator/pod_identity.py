@@ -93,7 +93,6 @@ class PodIdentity:
                 namespace=self._namespace,
                 serviceAccount=account,
                 roleArn=self._role_arn,
-                tags={"managed-by": "department-operator"},
             )
             log.info("pod_identity.associated", account=account)
             return answer["association"]["associationId"]

@@ -19,6 +19,7 @@ locals {
 
 resource "aws_lb" "this" {
   #checkov:skip=CKV_AWS_150:deletion protection is on unless an environment says that it may go, as dev does
+  #checkov:skip=CKV2_AWS_28:the public one has the firewall (aws_wafv2_web_acl_association.public), by a key that the scan cannot follow
   #checkov:skip=CKV2_AWS_76:the firewall has that rule set, by a dynamic block that the scan cannot read
   for_each = local.load_balancers
 

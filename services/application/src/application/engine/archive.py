@@ -32,6 +32,7 @@ _DAMAGE = (
     struct.error,
     UnicodeDecodeError,
     RuntimeError,
+    ValueError,  # an offset before the start of the file
 )
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from application.engine.dialect import Dialect
+from application.engine.dialect import Dialect, NotARecord
 from application.engine.encoding import check_utf8, utf8_error
 from application.engine.errors import InputError
-from application.engine.records import Block
+from application.engine.records import Block, unclosed_quote
 
 
 class Unusable(Exception):
@@ -29,7 +29,7 @@ def parse_cells(block: Block, dialect: Dialect, columns: Sequence[str], wanted: 
             if table.num_rows == len(block.ends):
                 return [table.column(name).combine_chunks() for name in wanted]
         return _walk(block, dialect, columns, wanted)
-    except (UnicodeDecodeError, InputError, pa.ArrowInvalid) as error:
+    except (UnicodeDecodeError, InputError, NotARecord, pa.ArrowInvalid) as error:
         raise Unusable from error
 
 
@@ -79,9 +79,13 @@ def explain(block: Block, dialect: Dialect, width: int, row: int, line: int, bef
         index = int(np.searchsorted(block.ends, nul, side="right"))
         return _nul(row + index, line + block.data.count(dialect.newline, 0, nul))
     for index in range(len(block.ends)):
-        cells = len(dialect.cells(block.record(index)))
+        here = line + block.data.count(dialect.newline, 0, block.start(index))
+        try:
+            cells = len(dialect.cells(block.record(index)))
+        except NotARecord:
+            return unclosed_quote(here, dialect)
         if cells != width:
-            return _ragged(row + index, line + block.data.count(dialect.newline, 0, block.start(index)), cells, width)
+            return _ragged(row + index, here, cells, width)
     return InputError(
         "ragged-row", "The rows cannot be told apart", f"The rows from row {row:,} on cannot be read.", row=row
     )

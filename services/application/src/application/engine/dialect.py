@@ -13,6 +13,10 @@ _QUOTED = re.compile(rb'"[^"]*(?:"|\Z)')
 _SNIFFED_RECORDS = 200
 
 
+class NotARecord(ValueError):
+    """Bytes that start with a quote that is not closed: what stood before them was taken for line endings."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """One byte each. ``escape`` is set for files that write a quote in a cell as ``\\"``; ``newline`` ends a line."""
@@ -56,7 +60,7 @@ class Dialect:
         return re.compile(self._field)
 
     def cells(self, record: bytes) -> list[str]:
-        """The cells of one record, given without its line ending."""
+        """The cells of one record, without its line ending; raises ``NotARecord`` for a quote that is not closed."""
         cells: list[str] = []
         at = 0
         while match := self._cell_pattern.match(record, at):
@@ -65,7 +69,7 @@ class Dialect:
             at = match.end() + 1
             if at > len(record):
                 return cells
-        raise ValueError("not a record of this dialect")
+        raise NotARecord
 
     def _unquote(self, quoted: bytes) -> bytes:
         text = quoted.replace(self.quote * 2, self.quote)

@@ -97,7 +97,15 @@ def _texts(column: pa.Array) -> pa.Array:
     try:
         return pc.cast(column, pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return pa.array([None if value is None else str(value)[:1000] for value in column.to_pylist()], pa.string())
+        return pa.array([_shown(value) for value in column], pa.string())
+
+
+def _shown(value: pa.Scalar) -> str | None:
+    try:
+        plain = value.as_py()
+    except (ValueError, OverflowError, ArithmeticError):
+        return "?"  # a time that Python has none for
+    return None if plain is None else str(plain)[:1000]
 
 
 def _compression(metadata: pq.FileMetaData) -> Any:

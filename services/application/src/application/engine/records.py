@@ -160,7 +160,11 @@ def _too_long(data: bytes, cut: int, dialect: Dialect, lines: int, limit: int) -
 
 
 def _unclosed(data: bytes, cut: int, dialect: Dialect, lines: int) -> InputError:
-    line = lines + data.count(dialect.newline, 0, cut) + 1
+    return unclosed_quote(lines + data.count(dialect.newline, 0, cut) + 1, dialect)
+
+
+def unclosed_quote(line: int, dialect: Dialect) -> InputError:
+    """A quoted cell that does not end, in the record that starts in ``line``."""
     return InputError(
         "unclosed-quote",
         "A quoted cell does not end",

@@ -283,7 +283,10 @@ class _Conversation:
                             return answer
                     elif descriptor == woken.fileno():
                         woken.recv(64)
-                    elif (channel := channels[descriptor]) is not None:
+                    elif _is_closed(channel := channels[descriptor]):
+                        # The process has ended; what it sent before is still to be read from the other channel.
+                        poll.unregister(descriptor)
+                    else:
                         asked.append(pool.submit(self._look_up, *self._question(channel)))
                         asked[-1].add_done_callback(lambda future: wake.send(b"!") if _has_failed(future) else None)
         except BrokenPipeError:

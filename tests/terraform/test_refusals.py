@@ -89,7 +89,7 @@ module "github" {
   account_id      = "111122223333"
   repository      = "example-company"
   subjects        = ["pull_request"]
-  repository_arns = []
+  repository_arns = ["arn:aws:ecr:ap-southeast-1:111122223333:repository/*"]
 }
 """
 

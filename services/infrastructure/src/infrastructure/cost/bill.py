@@ -78,6 +78,7 @@ FREE: Final = [
     "aws_vpc",
     "aws_vpn_gateway",
     "aws_wafv2_web_acl_",
+    "terraform_data",
 ]
 """Beginnings of the types that cost nothing by themselves; what flows through them is in other lines."""
 

@@ -37,6 +37,11 @@ TOKEN_RETRY_SECONDS = 5
 ALL_CALLS_AT_ONCE = 256
 """Calls of all callers that are under way at one department, so that connections have a limit too."""
 
+WAITING_SHARE = 0.5
+"""Part of its time that a call may wait for its turn. One sent with no time left would only look like a department that
+does not answer.
+"""
+
 _ILLEGAL = re.compile("[\r\n\0]")
 
 
@@ -90,8 +95,9 @@ class Backend:
             RpcError: The caller's turn did not come in time.
         """
         subject, breaker = reach.caller.subject, self.breaker
-        due = asyncio.get_running_loop().time() + seconds
-        with await self._turn(subject, due):
+        now = asyncio.get_running_loop().time()
+        due = now + seconds
+        with await self._turn(subject, now + seconds * WAITING_SHARE):
             breaker.enter()
             try:
                 async with asyncio.timeout_at(due) as deadline:
@@ -123,9 +129,9 @@ class Backend:
         breaker.failed(failure, subject, tool)
         raise failure from None
 
-    async def _turn(self, subject: str, due: float) -> Turn:
+    async def _turn(self, subject: str, until: float) -> Turn:
         try:
-            async with asyncio.timeout_at(due):
+            async with asyncio.timeout_at(until):
                 return await self._turns.turn(subject)
         except TimeoutError:
             raise rate_limited(f"Too many of your calls of department '{self.name}' wait.", BUSY_SECONDS) from None

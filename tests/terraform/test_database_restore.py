@@ -5,20 +5,15 @@ follows it (hashicorp/terraform-provider-aws, pull request 31232), so here each 
 restored instance a replica of its source, which on AWS it is not.
 """
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
 import boto3
-import httpx2
 import pytest
-from tests.helpers.stack import free_port
+from tests.helpers.moto_server import moto_server
 
-from infrastructure.terraform import ACCOUNT_ID, REGION, REPOSITORY, Workspace
-from local.kubernetes.kubectl import wait_for
+from infrastructure.terraform import REGION, REPOSITORY, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -60,29 +55,11 @@ main(sys.argv[1:])
 """
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx2.get(url, timeout=5).is_success
-    except httpx2.TransportError:
-        return False
-
-
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the stand-in."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-c", STAND_IN, "--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "MOTO_ACCOUNT_ID": ACCOUNT_ID}
-    with (
-        (tmp_path_factory.mktemp("stand-in") / "log").open("w") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
-    ):
-        try:
-            wait_for(lambda: answers(url), 60, "the stand-in answers")
-            yield url
-        finally:
-            process.kill()
+    with moto_server(tmp_path_factory.mktemp("stand-in") / "log", ("-c", STAND_IN)) as url:
+        yield url
 
 
 def client(endpoint: str, service: Any) -> Any:

@@ -1,10 +1,8 @@
 """The environment dev, applied to a stand-in for AWS: made, unchanged by a second plan, grown by a zone, gone."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,11 +11,10 @@ import boto3
 import httpx2
 import pytest
 import yaml
-from tests.helpers.stack import free_port
+from tests.helpers.moto_server import moto_server
 
 from infrastructure.resources import resources
-from infrastructure.terraform import ACCOUNT, ACCOUNT_ID, REGION, REPOSITORY, Workspace
-from local.kubernetes.kubectl import wait_for
+from infrastructure.terraform import ACCOUNT, REGION, REPOSITORY, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -60,27 +57,11 @@ module "platform" {
 """
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx2.get(url, timeout=5).is_success
-    except httpx2.TransportError:
-        return False
-
-
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the stand-in, which holds nothing but AWS's own policies."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "MOTO_ACCOUNT_ID": ACCOUNT_ID, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    log = tmp_path_factory.mktemp("stand-in") / "log"
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-    with log.open("w") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
-        try:
-            wait_for(lambda: answers(url), 60, "the stand-in answers")
-            yield url
-        finally:
-            process.kill()
+    with moto_server(tmp_path_factory.mktemp("stand-in") / "log", MOTO_IAM_LOAD_MANAGED_POLICIES="true") as url:
+        yield url
 
 
 def empty(endpoint: str) -> None:

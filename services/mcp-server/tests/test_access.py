@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from common.departments import TOOLSET_TOOLS, parse_department
+
 if TYPE_CHECKING:
     from conftest import Running
 
@@ -125,6 +127,15 @@ async def test_access_counts_as_the_department_file_says_at_the_moment_of_the_ca
             with pytest.raises(MCPError):
                 await client.call_tool("finance_lookup_vendors", lookup)
         assert (await finance.call("finance_lookup_rates", {"keys": ["EUR"]}, "accounting"))["rows"][0]["matched"]
+
+
+async def test_conflicts_of_names_are_judged_by_the_tools_that_a_department_has(running: "Running") -> None:
+    """The gateway and the operator judge by a list in common, and have none of the toolsets' code."""
+    department = parse_department(running.file.read_text())
+    async with running.client(*department.spec.access.groups, *department.spec.access.restricted_groups) as client:
+        listed = {tool.name for tool in (await client.list_tools()).tools}
+    assert listed <= set(department.tool_names)
+    assert {department.tool_prefix + name for name in TOOLSET_TOOLS[department.spec.toolset]} <= listed
 
 
 async def test_a_tool_goes_with_the_column_that_it_needs(own_legal: Any, own_hr: Any) -> None:

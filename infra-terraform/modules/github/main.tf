@@ -14,7 +14,7 @@ locals {
   image_roles = length(var.repository_arns) > 0 ? { push = var.subjects, promote = var.subjects } : {}
 }
 
-# An account has one provider for an issuer, whoever made it.
+# An account can have only one provider for an issuer.
 resource "aws_iam_openid_connect_provider" "github" {
   count = var.create_provider ? 1 : 0
 

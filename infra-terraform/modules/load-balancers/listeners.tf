@@ -1,5 +1,5 @@
 locals {
-  # TLS 1.3 alone; docs/decisions.md says whom that locks out.
+  # TLS 1.3 alone; docs/decisions.md names the clients that this locks out.
   tls_policy = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 
   rules = {

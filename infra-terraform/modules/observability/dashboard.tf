@@ -24,7 +24,7 @@ locals {
       ["ContainerInsights/Prometheus", "agentgateway_mcp_calls_total", "ClusterName", var.cluster_name, { stat = "Sum" }],
       ["ContainerInsights/Prometheus", "mcp_dataset_refresh_failing", "ClusterName", var.cluster_name, { stat = "Maximum", yAxis = "right" }],
     ]
-    "Jobs at work, and rows enriched" = [
+    "Jobs in progress, and rows enriched" = [
       ["ContainerInsights/Prometheus", "application_jobs_running", "ClusterName", var.cluster_name, { stat = "Maximum" }],
       ["ContainerInsights/Prometheus", "application_rows_total", "ClusterName", var.cluster_name, { stat = "Sum", yAxis = "right" }],
     ]

@@ -10,8 +10,6 @@ from agentgateway.mcp.errors import DepartmentFailure, unavailable
 State = Literal["closed", "half-open", "open"]
 
 MOST_SUSPICIONS: Final = 256
-
-
 SEVERAL_CALLERS: Final = 3
 SEVERAL_TOOLS: Final = 2
 """One caller, or one tool, can make a department time out or answer nonsense without anything being wrong with it."""

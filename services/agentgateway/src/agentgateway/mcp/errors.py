@@ -59,7 +59,7 @@ class DepartmentFailure(RpcError):
     """The department's server did not do its part; counts against its circuit.
 
     Attributes:
-        disconnected: It cannot be reached, closed the connection, or says that it does not serve: whoever calls.
+        disconnected: It cannot be reached, closed the connection, or serves nobody, so every caller is affected.
     """
 
     disconnected = False

@@ -178,7 +178,7 @@ class FileCall:
                     raise ApplicationError(FAULTY)
 
     async def _tell(self, job: dict[str, Any], told: int) -> int:
-        """Report how far the job is, if that is more than was `told` before; what is told now.
+        """Report progress beyond the `told` bytes; return the bytes that the client knows of now.
 
         The value must increase with each notification (MCP, Progress). So it is in bytes, whose total is known from
         the beginning, and a job that is tried again is silent until it is further than it was.

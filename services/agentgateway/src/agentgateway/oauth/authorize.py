@@ -37,7 +37,7 @@ MAX_LOGINS: Final = 3
 """Logins that one browser may have under way: each has a cookie of up to 3 KiB, and the firewall blocks 10 KiB."""
 
 PASSED_ON: Final = frozenset({"access_denied", "temporarily_unavailable"})
-"""Errors of the user pool that the client is told as they are; others are not the client's fault: `server_error`."""
+"""Errors of the user pool that pass to the client unchanged; any other becomes `server_error`."""
 
 _STATE = re.compile(rf"[\x20-\x7e]{{0,{MAX_STATE_LENGTH}}}")  # RFC 6749, appendix A.5
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -66,11 +66,11 @@ class Code(BaseModel):
 
 
 class _Refused(Exception):
-    """The browser cannot be sent back to any client; the person is told."""
+    """The browser cannot be sent back to any client, so a page shows the person why."""
 
 
 class _ClientError(Exception):
-    """The client is told, by an error code of RFC 6749, section 4.1.2.1, or RFC 8707, section 2."""
+    """Reaches the client as an error code of RFC 6749, section 4.1.2.1, or RFC 8707, section 2."""
 
     def __init__(self, code: str, description: str) -> None:
         super().__init__(description)

@@ -34,12 +34,12 @@ NO_STORE: Final = {"cache-control": "no-store"}
 
 
 class InvalidLogin(Exception):
-    """The request cannot be sent back to any client, so the person is told."""
+    """The request cannot be sent back to any client, so a page shows the person why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientError(Exception):
-    """The client is told by an error code of RFC 6749."""
+    """Reaches the client as an error code of RFC 6749."""
 
     code: str
     description: str

@@ -14,6 +14,7 @@ from tests.replicas.postgres import MAX_CONNECTIONS, USER, Postgres
 from tests.replicas.rds import Judge
 from tests.replicas.replica import REPLICAS, replica
 
+from local import names
 from local.services import FRONTEND_PYTHON
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -102,7 +103,7 @@ except OperationalError as error:
         "DATABASE_URL": url,
         "DATABASE_IAM_AUTH": "true",
         "DATABASE_CA": str(authority),
-        "AWS_REGION": "eu-central-1",
+        "AWS_REGION": names.REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "PUBLIC_APP_URL": "https://app.example.com",

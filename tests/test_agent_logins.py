@@ -8,16 +8,21 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import aiohttp
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
+from playwright.async_api import Route, async_playwright, expect
 from services.common.tests import npm
 from tests.helpers.stack import COMMANDS, ROOT, Stack
 
+from agentgateway.oauth.pkce import challenge_of
 from infrastructure.terraform import cache
 from local.names import PASSWORD
 
@@ -134,3 +139,56 @@ async def test_our_own_command_logs_in_the_same_way(stack: Stack, person: dict[s
     await run([COMMANDS / "fileproc", "login"], own)
     assert_alices(await run([COMMANDS / "fileproc", "departments", "--json"], own))
     await run([COMMANDS / "fileproc", "logout"], own)
+
+
+@pytest.mark.parametrize(
+    "redirect",
+    ["http://localhost:54545/callback", "https://claude.ai/api/mcp/auth_callback", "https://vscode.dev/redirect"],
+)
+async def test_a_person_agrees_in_a_real_browser_and_comes_back(
+    stack: Stack, session: aiohttp.ClientSession, redirect: str
+) -> None:
+    """A browser applies the page's Content-Security-Policy, also to where a form leads in the end."""
+    register = {"redirect_uris": [redirect], "client_name": "Notes"}
+    async with session.post(f"{stack.api}/oauth/register", json=register) as response:
+        client = (await response.json())["client_id"]
+    verifier = "v" * 43
+    asked = {
+        "response_type": "code",
+        "client_id": client,
+        "redirect_uri": redirect,
+        "state": "as-given",
+        "code_challenge": challenge_of(verifier),
+        "code_challenge_method": "S256",
+    }
+    landed: list[str] = []
+    complaints: list[str] = []
+
+    async def answer(route: Route) -> None:
+        landed.append(route.request.url)
+        await route.fulfill(body="You may close this window.", content_type="text/plain")
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = await browser.new_page()
+        await page.route(f"{redirect}?**", answer)
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        await page.goto(f"{stack.api}/oauth/authorize?{urlencode(asked)}")
+        await expect(page.get_by_role("heading")).to_have_text("Allow this program to log in as you?")
+        await expect(page.get_by_text("Notes")).to_be_visible()
+        await expect(page.get_by_text(urlsplit(redirect).netloc)).to_be_visible()
+        await page.get_by_role("button", name="Continue").click()
+        await page.get_by_label("Username").fill("alice")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button").click()
+        await expect(page.get_by_text("You may close this window.")).to_be_visible()
+        await browser.close()
+    assert complaints == []
+    query = dict(parse_qsl(urlsplit(landed[0]).query))
+    assert query["state"] == "as-given"
+    redeemed = {"grant_type": "authorization_code", "client_id": client, "redirect_uri": redirect}
+    redeemed |= {"code": query["code"], "code_verifier": verifier}
+    async with session.post(f"{stack.api}/oauth/token", data=redeemed) as response:
+        token = (await response.json())["access_token"]
+    async with session.get(f"{stack.api}/api/departments", headers={"authorization": f"Bearer {token}"}) as response:
+        assert_alices(await response.text())

@@ -96,6 +96,7 @@ class Browser:
     def __init__(self) -> None:
         self.cookies: dict[str, str] = {}
         self.opened: list[str] = []
+        self.landed_at = ""
         self.answer: dict[str, str] = {}
 
     async def get(self, url: str, **headers: str) -> tuple[int, str, str]:
@@ -137,6 +138,7 @@ class Browser:
         assert status == 302, text
         status, client, text = await self.get(callback)
         assert status == 302, text
+        self.landed_at = client.partition("?")[0]
         self.answer = query_of(client)
 
     async def landed(self) -> AuthorizationCodeResult:

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from services.agentgateway.tests.fakes import serving
 from services.agentgateway.tests.login import Browser, ManagedLogin, consent_form, query_of
+from services.agentgateway.tests.test_redirects import CLIENTS
 from services.agentgateway.tests.world import World, running_gateway
 
 from agentgateway.oauth.pkce import challenge_of
@@ -338,6 +339,15 @@ async def test_nobody_is_sent_where_the_client_did_not_register(site: Site, chan
 async def test_a_parameter_that_comes_twice_is_refused(site: Site) -> None:
     status, location, _ = await site.browser.get(f"{site.start()}&redirect_uri=https://evil.example/callback")
     assert (status, location) == (400, "")
+
+
+@pytest.mark.parametrize("redirect", CLIENTS.values(), ids=CLIENTS.keys())
+async def test_each_known_client_registers_and_completes_a_login(site: Site, redirect: str) -> None:
+    site.client = await site.register(redirect=redirect)
+    await site.browser.open(site.start(redirect_uri=redirect))
+    assert site.browser.landed_at == redirect
+    status, answer = await site.redeem(site.browser.answer["code"], redirect_uri=redirect)
+    assert (status, answer["token_type"]) == (200, "Bearer")
 
 
 async def test_a_loopback_port_may_differ_from_the_registered_one(site: Site) -> None:

@@ -162,6 +162,13 @@ def test_a_presigned_upload_is_for_what_was_signed_alone(aws: Aws, forged: Calla
     assert put(upload_url(aws), b"six!!!")[0] == 403
 
 
+def test_a_browser_may_ask_without_a_signature_whether_it_may_upload(aws: Aws, app_port: int) -> None:
+    page = f"http://127.0.0.1:{app_port}"
+    asked = {"origin": page, "access-control-request-method": "PUT"}
+    answer = urllib3.request("OPTIONS", upload_url(aws), headers=asked, timeout=5, retries=False)
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, page)
+
+
 def test_a_presigned_upload_ends_when_it_expires(aws: Aws) -> None:
     request = AWSRequest("PUT", f"{aws.url}/{FILES_BUCKET}/uploads/a")
     signer: Any = S3SigV4QueryAuth(Credentials("local", "local"), "s3", REGION, expires=60)

@@ -214,7 +214,8 @@ class VerifiedPresignedS3:
         """A WSGI application."""
         query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         scope = dict(query).get("X-Amz-Credential", "")
-        if "/s3/" not in scope:
+        # A browser's preflight is not signed: the bucket's CORS rules alone answer it.
+        if "/s3/" not in scope or environ["REQUEST_METHOD"] == "OPTIONS":
             return self._app(environ, start_response)
         try:
             verify(environ["REQUEST_METHOD"], url_of(environ), query, headers_of(environ), None, service="s3")

@@ -16,7 +16,7 @@ from local.kubernetes.kubectl import Kubectl, Object, wait_for
 ARGOCD = "argocd"
 SERVICES = "file-processing"
 # On two idle cores it takes 10; other tests run beside these.
-SYNC_SECONDS = 180
+SYNC_SECONDS = 300
 
 
 @dataclass(frozen=True)

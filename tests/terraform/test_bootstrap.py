@@ -209,7 +209,7 @@ def test_without_argo_cd_everything_of_it_goes_at_once(
 ) -> None:
     """Nothing that it made waits for it, so that a cluster can be emptied, and destroyed, in any order."""
     cluster.stop_argocd()
-    kubectl.run("delete", "namespace", "argocd", "file-processing", "--timeout=100s", seconds=120)
+    kubectl.run("delete", "namespace", "argocd", "file-processing", "--timeout=240s", seconds=260)
     left: list[Object] = [each for each in kubectl.list("namespaces") if each["metadata"]["name"] == ARGOCD]
     assert left == []
     assert going(kubectl) == []

@@ -21,8 +21,10 @@ from aiohttp import web
 from services.application.tests.support.background import BackgroundLoop
 from services.application.tests.support.departments import DepartmentServer, FakeDataset, FakeDepartment
 from services.application.tests.support.fault_proxy import FaultProxy
+from services.application.tests.support.watched import MARK
 from services.common.tests.api_server import ISSUER, ApiServer
 
+WATCHED: Final = Path(__file__).with_name("watched.py")
 REGION: Final = "eu-central-1"
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 QUICK = {
@@ -56,10 +58,12 @@ class Process:
     """A process of ours, whose output is kept in a file."""
 
     def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
+        """A module of the application's is watched: its event loop must never be blocked."""
         self.log = log
+        command = [str(WATCHED), *module.split()] if module.startswith("application.") else ["-m", *module.split()]
         self._file = log.open("ab")
         self.popen = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", *module.split()],
+            [sys.executable, "-W", "ignore", *command],
             env={**os.environ, **AWS, **environment},
             stdout=self._file,
             stderr=subprocess.STDOUT,
@@ -82,6 +86,10 @@ class Process:
                 self.kill()
                 raise
         self._file.close()
+
+    def blocked(self) -> list[str]:
+        """Each time the event loop was blocked, and where."""
+        return self.output().split(MARK)[1:]
 
     def memory(self) -> int:
         return int(psutil.Process(self.popen.pid).memory_info().rss)
@@ -198,6 +206,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = settings
         self.workers: list[Process] = []
+        self.started: list[Process] = []
         self._started = 0
 
     def publish(self, department: FakeDepartment) -> None:
@@ -268,6 +277,7 @@ class Stack:
         environment = self.environment(PORT="0", SERVICE_ACCOUNT="application-worker", **more)
         worker = Process("application.worker", environment, self.folder / f"worker-{self._started}.log")
         self.workers.append(worker)
+        self.started.append(worker)
         wait_until(lambda: "worker.started" in worker.output(), 30, "the worker's start")
         return worker
 
@@ -334,3 +344,5 @@ def running_stack(platform: Platform, name: str, **settings: str) -> Iterator[St
     finally:
         stack.stop_workers()
         stack.api.stop()
+    blocked = {process.log.name: times for process in (stack.api, *stack.started) if (times := process.blocked())}
+    assert not blocked, blocked

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from application.engine.cells import harmless, spreadsheet_text
 from application.engine.delimited_cells import Unusable, explain, parse_cells
-from application.engine.dialect import Dialect, sniff
+from application.engine.dialect import Dialect, NotARecord, sniff
 from application.engine.encoding import Encoding, check_utf8, detect_encoding, read_text, utf8_error
 from application.engine.errors import InputError
 from application.engine.join import Rows, clean_keys
 from application.engine.model import ColumnMapping, Format, Limits, Source
-from application.engine.records import Block, read_blocks
+from application.engine.records import Block, read_blocks, unclosed_quote
 from application.engine.run import Run
 from application.engine.table import Head, check_columns, check_mapping, empty_file, no_rows
 
@@ -116,7 +116,10 @@ def _open(source: Source, file_format: Format, limits: Limits, piece: int) -> tu
         check_utf8(header)
     except UnicodeDecodeError as error:
         raise utf8_error(error, len(encoding.bom) + len(preamble), 1, 1) from None
-    columns = tuple(dialect.cells(first.record(0)))
+    try:
+        columns = tuple(dialect.cells(first.record(0)))
+    except NotARecord:
+        raise unclosed_quote(first.lines_before + 1, dialect) from None
     check_columns(columns, limits)
     return _Layout(encoding, dialect, preamble, columns), first, blocks
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import io
 import os
 import selectors
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from application.engine.model import ColumnInfo, DatasetInfo, DatasetRef, FileSource, Format, LookupBatch
+from application.engine.preview import preview
 from application.sandbox.child import serve
 from application.sandbox.frames import ENDED, LOOKUPS
 
@@ -99,10 +103,37 @@ class Zygote:
             channel.close()
 
 
+class _Example:
+    """A department's data set with one row."""
+
+    _data = DatasetInfo(DatasetRef("a", "b"), "id", (ColumnInfo("id"), ColumnInfo("name")), pattern="^V-[0-9]$")
+
+    def datasets(self) -> Sequence[DatasetInfo]:
+        return [self._data]
+
+    def lookup(self, dataset: DatasetRef, keys: Sequence[str], columns: Sequence[str]) -> LookupBatch:
+        del dataset
+        return LookupBatch("", tuple(columns), [["x"] for _ in keys])
+
+
+def _warm() -> None:
+    """Look into small files: what libraries load and compile at their first use is then done for all processes.
+
+    None of these formats is read with threads of Arrow's, which no fork would have.
+    """
+    for file_format, data in (
+        (Format.CSV, b"id,b\nV-1,2\n"),
+        (Format.JSON_LINES, b'{"id": "V-1"}\n'),
+        (Format.MARKDOWN, b"V-1\n"),
+    ):
+        preview(FileSource(io.BytesIO(data)), file_format, _Example())
+
+
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         # It ends when its service does, which may have work to finish.
         signal.signal(number, signal.SIG_IGN)
+    _warm()
     gc.collect()
     gc.freeze()
     Zygote(socket.socket(fileno=int(sys.argv[1]))).run()

@@ -129,9 +129,9 @@ def test_markdown_of_starts_that_never_end_is_read_in_linear_time(
 @pytest.mark.parametrize("start", ["<a", "http://V-00001/", "V-00001/"])
 def test_a_line_of_nothing_but_words_is_read_or_refused_in_words(sandbox: Sandbox, start: str) -> None:
     slugs = set()
-    for work in (preview, job):
+    for work, memory in ((preview, PREVIEW.memory), (job, JOB.memory)):
         try:
-            work(sandbox, bombs.markdown(start), "a.md")
+            work(sandbox, bombs.markdown(start), "a.md", budget=Budget(memory, cpu=2))
         except InputError as error:
             slugs.add(error.slug)
     assert slugs <= {"file-too-large"}

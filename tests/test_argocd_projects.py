@@ -142,7 +142,8 @@ def test_one_repository_is_named_everywhere(apps: list[Manifest]) -> None:
 def test_bootstrap_installs_the_root_that_git_then_manages(tree: Path, apps: list[Manifest], environment: str) -> None:
     applied = build(tree / "clusters" / environment)
     assert all(manifest in apps for manifest in applied)
-    assert {each["kind"] for each in applied} == {"AppProject", "Application"}
+    policies = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert {each["kind"] for each in applied} == {"AppProject", "Application", *policies}
     assert find(applied, "Application", "root")["spec"]["source"]["path"] == f"apps/{environment}"
 
 

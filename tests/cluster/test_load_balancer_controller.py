@@ -1,6 +1,10 @@
 """The AWS Load Balancer Controller, with the rights of its own ServiceAccount, and moto's target groups."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from tests.helpers.gitops import ArgoCD, is_synced
 from tests.helpers.overlays import environment_objects, of_kind
 
 from local.aws.seed import client
@@ -109,6 +113,60 @@ def test_a_binding_of_an_unknown_target_group_is_refused(kubectl: Kubectl) -> No
     unknown = {**binding, "metadata": {"name": "unknown"}, "spec": {**binding["spec"], "targetGroupName": "nowhere"}}
     with pytest.raises(KubectlError, match="TargetGroupNotFound"):
         kubectl.apply(unknown, dry_run=True)
+
+
+@contextmanager
+def without_webhooks(kubectl: Kubectl) -> Iterator[None]:
+    """The state between the controller's CRD and its webhooks, which its chart brings in any order."""
+    kinds = ("mutatingwebhookconfiguration", "validatingwebhookconfiguration")
+    found = [each for kind in kinds if (each := kubectl.get(kind, NAME))]
+    assert len(found) == len(kinds)
+    for kind in kinds:
+        kubectl.delete(kind, NAME)
+    try:
+        yield
+    finally:
+        kubectl.apply(*({key: value for key, value in each.items() if key != "metadata"} | named() for each in found))
+
+
+def named() -> Object:
+    return {"metadata": {"name": NAME}}
+
+
+def test_a_binding_before_the_webhook_is_refused_and_gets_its_arn_from_argo_cds_retry(
+    cluster: Cluster, kubectl: Kubectl
+) -> None:
+    argocd = ArgoCD(kubectl, cluster.argocd_url)
+    argocd.wait(SERVICE, "is Synced", is_synced)
+    before = bindings(kubectl)[SERVICE]
+    refusal = "spec.targetGroupARN is empty: the webhook of the AWS Load Balancer Controller"
+
+    def refused(application: Object) -> bool:
+        operation = application["status"]["operationState"]
+        return operation["phase"] == "Running" and refusal in operation["message"]
+
+    with without_webhooks(kubectl):
+        [binding] = [
+            each
+            for each in of_kind(environment_objects("prod"), "TargetGroupBinding")
+            if each["metadata"]["name"] == SERVICE
+        ]
+        new = {**binding, "metadata": {"name": "new"}}
+
+        def answer() -> str:
+            try:
+                kubectl.apply(new, dry_run=True)
+            except KubectlError as error:
+                return str(error)
+            return ""
+
+        # A webhook that was just removed is still asked for a moment.
+        wait_for(lambda: refusal in answer(), 20, "the binding is refused", state=answer)
+        kubectl.delete("targetgroupbinding", SERVICE)
+        argocd.wait(SERVICE, "is refused, and retries", refused)
+        assert SERVICE not in bindings(kubectl)
+    wait_for(lambda: bindings(kubectl).get(SERVICE) == before, 90, "Argo CD made the binding, with its ARN")
+    argocd.wait(SERVICE, "is Synced", is_synced)
 
 
 def test_it_has_no_more_rights_than_its_own(cluster: Cluster, kubectl: Kubectl) -> None:

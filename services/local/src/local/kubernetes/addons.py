@@ -3,8 +3,8 @@
 Nothing acts on these objects. Their specs are not looked at: the manifests' own tests do that.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.kubernetes.kubectl import Object
@@ -18,6 +18,7 @@ class Kind:
 
     Attributes:
         status: What each object of it says from the beginning.
+        spec: Strings that the add-on's webhook would add to its specification.
     """
 
     group: str
@@ -25,11 +26,14 @@ class Kind:
     plural: str
     versions: tuple[str, ...]
     status: dict[str, Any]
+    spec: Mapping[str, str] = field(default_factory=dict)
 
     def definition(self) -> Object:
         """Its CustomResourceDefinition."""
         anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        schema = {"type": "object", "properties": {"spec": anything, "status": {**anything, "default": self.status}}}
+        added = {name: {"type": "string", "default": value} for name, value in self.spec.items()}
+        spec, status = {**anything, "properties": added}, {**anything, "default": self.status}
+        schema = {"type": "object", "properties": {"spec": spec, "status": status}}
         return {
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
@@ -52,7 +56,14 @@ class Kind:
 
 
 KINDS = (
-    Kind("elbv2.k8s.aws", "TargetGroupBinding", "targetgroupbindings", ("v1beta1",), {"observedGeneration": 1}),
+    Kind(
+        "elbv2.k8s.aws",
+        "TargetGroupBinding",
+        "targetgroupbindings",
+        ("v1beta1",),
+        {"observedGeneration": 1},
+        {"targetGroupARN": "arn:aws:elasticloadbalancing:::targetgroup/not-simulated/0"},
+    ),
     Kind("external-secrets.io", "ExternalSecret", "externalsecrets", ("v1",), READY),
     Kind("external-secrets.io", "SecretStore", "secretstores", ("v1",), READY),
     Kind("keda.sh", "ScaledObject", "scaledobjects", ("v1alpha1",), READY),

@@ -1,26 +1,60 @@
 """A wrong Department is refused at `kubectl apply`, in words; and whatever is accepted there, the services can read."""
 
+import json
+import re
 from typing import Any
 
 import pytest
 import yaml
 from tests.operator.world import ROOT, built, department, spec
 
-from common.departments import InvalidDepartment, parse_department
+from common.departments import TOOLSET_TOOLS, InvalidDepartment, name_conflict, parse_department
 from department_operator.validation import invalidity
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane
-from local.kubernetes.kubectl import Kubectl, KubectlError, Object
+from local.kubernetes.kubectl import Kubectl, KubectlError, Object, wait_for
 
 pytestmark = pytest.mark.slow
+
+
+OVERLAPS = [
+    ("legal", "legal-contracts", "legal_contracts_expiring"),
+    ("hr", "hr-reporting", "hr_reporting_line"),
+    ("finance", "finance-lookup", "finance_lookup_vendors"),
+]
+"""A department in Git, a name that its tools begin with, and such a tool."""
+# Departments of each: all of Git; names that overlap with those; the same, from before the policy.
+SERVED, LONGER, BEFORE = "served", "longer", "before"
 
 
 @pytest.fixture(scope="module")
 def kubectl(control_plane: ControlPlane) -> Kubectl:
     client = control_plane.kubectl
-    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    client.apply(*built("base/department-operator/crd"))
+    namespaces = (NAMESPACE, SERVED, LONGER, BEFORE)
+    client.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each}} for each in namespaces))
+    objects = built("base/department-operator/crd")
+    client.apply(*(each for each in objects if each["kind"] == "CustomResourceDefinition"))
     client.run("wait", "--for=condition=Established", "crd/departments.fileprocessing.internal", "--timeout=30s")
+    client.apply(*(placed(in_git(name), BEFORE) for name, _, _ in OVERLAPS))
+    client.apply(*(placed(department(name), BEFORE) for _, name, _ in OVERLAPS))
+    client.apply(*objects)
+    client.apply(*(placed(in_git(name), SERVED) for name, _, _ in OVERLAPS))
+    client.apply(*(placed(department(name), LONGER) for _, name, _ in OVERLAPS))
+    for place, name in ((SERVED, OVERLAPS[-1][1]), (LONGER, OVERLAPS[-1][0])):
+        wait_for(
+            lambda place=place, name=name: refusal(client, placed(department(name), place)),  # type: ignore[misc]
+            30,
+            "the policy is in force, and knows the departments",
+        )
     return client
+
+
+def in_git(name: str) -> Object:
+    """A Department of base/departments."""
+    return dict(yaml.safe_load((ROOT / f"base/departments/{name}.yaml").read_text()))
+
+
+def placed(document: Object, namespace: str) -> Object:
+    return {**document, "metadata": {"name": document["metadata"]["name"], "namespace": namespace}}
 
 
 def dataset(**changes: Any) -> dict[str, Any]:
@@ -228,21 +262,87 @@ def test_every_field_is_explained_to_kubectl_explain(kubectl: Kubectl) -> None:
     assert "data bucket" in kubectl.run("explain", "departments.spec.datasets.object")
 
 
-@pytest.mark.parametrize(
-    ("parent", "name", "tool"),
-    [
-        ("legal", "legal-contracts", "legal_contracts_expiring"),
-        ("hr", "hr-reporting", "hr_reporting_line"),
-        ("finance", "finance-lookup", "finance_lookup_vendors"),
-    ],
-)
+@pytest.mark.parametrize(("parent", "name", "tool"), OVERLAPS)
 def test_the_operator_refuses_a_name_that_another_departments_tools_begin_with(
     parent: str, name: str, tool: str
 ) -> None:
-    served = yaml.safe_load((ROOT / f"base/departments/{parent}.yaml").read_text())
+    served = in_git(parent)
     named = {**served, "metadata": {"name": name}}
     invalid = invalidity(named, {parent: served, name: named})
     assert invalid is not None
     assert invalid.startswith(f"metadata.name: the tool {tool} of the department {parent} begins with ")
     assert invalidity(served, {parent: served, name: named}) is None
     assert invalidity(named, {name: named}) is None
+
+
+@pytest.mark.parametrize(("parent", "name", "tool"), OVERLAPS)
+def test_a_name_that_another_departments_tools_begin_with_is_refused_at_apply(
+    kubectl: Kubectl, parent: str, name: str, tool: str
+) -> None:
+    message = refusal(kubectl, placed(department(name), SERVED))
+    assert f"metadata.name: the tool {tool} of the department {parent} begins with " in message
+    assert message.endswith(f"Choose a name that does not begin with {parent}-.")
+    assert not refusal(kubectl, placed(department(name), NAMESPACE)), "no such department is in this namespace"
+
+
+@pytest.mark.parametrize(("parent", "name", "tool"), OVERLAPS)
+def test_a_department_whose_tools_begin_with_anothers_name_is_refused_at_apply(
+    kubectl: Kubectl, parent: str, name: str, tool: str
+) -> None:
+    message = refusal(kubectl, placed(in_git(parent), LONGER))
+    assert (
+        f"spec: the tool {tool} would begin with {tool[: len(name)]}_, as all tools of the department {name} do."
+        in message
+    )
+    assert message.endswith(f"or rename {name} first.")
+    assert not refusal(kubectl, placed(department(name), LONGER)), "a department is in nobody's way but others'"
+
+
+def test_an_update_is_refused_where_it_brings_a_tool_that_begins_with_anothers_name(kubectl: Kubectl) -> None:
+    kubectl.apply(placed(department("hr", toolset="generic"), LONGER))
+    message = refusal(kubectl, placed(department("hr", toolset="hr"), LONGER))
+    assert "spec: the tool hr_reporting_line would begin with hr_reporting_" in message
+    named = placed(department("hr", **dataset(name="reporting")), LONGER)
+    assert not refusal(kubectl, named), "lookup_reporting does not begin with reporting"
+
+
+@pytest.mark.parametrize("name", [name for overlap in OVERLAPS for name in overlap[:2]])
+def test_access_to_departments_that_overlapped_before_the_policy_can_still_be_taken(
+    kubectl: Kubectl, name: str
+) -> None:
+    found = kubectl.get("department", name, namespace=BEFORE)
+    assert found is not None
+    access = {"access": {"groups": ["nobody"]}}
+    assert not refusal(kubectl, placed({**found, "spec": found["spec"] | access}, BEFORE))
+
+
+def test_the_api_server_refuses_the_same_names_as_the_services(kubectl: Kubectl) -> None:
+    """Every beginning of every tool's name, for each toolset."""
+    documents = [department(each, toolset=each) for each in TOOLSET_TOOLS]
+    documents.append(department("two-words", **dataset(name="us_vendors")))
+    parents = {each["metadata"]["name"]: parse_department(yaml.safe_dump(each)) for each in documents}
+    names = {
+        "_".join(words[:count]).replace("_", "-") + ending
+        for parent in parents.values()
+        for words in (tool.split("_") for tool in parent.tool_names)
+        for count in range(1, len(words) + 1)
+        for ending in ("", "s")
+    }
+    others = {name: parse_department(yaml.safe_dump(department(name))) for name in sorted(names - set(parents))}
+    by_the_services = {name for name, each in others.items() if name_conflict(each, parents)}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "every"}})
+    kubectl.apply(*(placed(each, "every") for each in documents))
+
+    def by_the_api_server() -> set[str]:
+        items = [placed(department(name), "every") for name in others]
+        listed = {"apiVersion": "v1", "kind": "List", "items": items}
+        try:
+            kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(listed))
+        except KubectlError as error:
+            return set(re.findall(r'"([-a-z0-9]+)" is forbidden', str(error)))
+        return set()
+
+    assert len(by_the_services) > 10
+    assert len(others) - len(by_the_services) > 10
+    # A department counts as soon as the API server's own watch has brought it.
+    wait_for(lambda: by_the_api_server() == by_the_services, 30, "both refuse the same", state=by_the_api_server)

@@ -28,18 +28,31 @@ SCRIPT: Final = Path(__file__).with_name("simulate.mjs")
 
 @dataclass(frozen=True)
 class Request:
-    """One request of a session: `context` are IAM's condition keys."""
+    """One request: `context` are IAM's condition keys, `caller` and `owner` the accounts of role and resource."""
 
     action: str
     resource: str
     context: Mapping[str, str | list[str]] = field(default_factory=dict)
+    caller: str = ACCOUNT_ID
+    owner: str = ACCOUNT_ID
 
 
 def decide(
-    asked: Sequence[tuple[Role, Request]], resource_policies: Mapping[str, Document] | None = None
+    asked: Sequence[tuple[Role, Request]],
+    resource_policies: Mapping[str, Document] | None = None,
+    endpoint_policies: Mapping[str, Document] | None = None,
 ) -> list[bool]:
-    """Whether each request is allowed, in order; `resource_policies` are those of buckets and keys, by ARN."""
-    simulations = [_simulation(role, request, resource_policies or {}) for role, request in asked]
+    """Whether each request is allowed, in order.
+
+    Args:
+        asked: The requests, each with the role that makes it.
+        resource_policies: Those of buckets and keys, by ARN.
+        endpoint_policies: Those of VPC endpoints, by the ends of their names. A request to a service that has one goes
+            through it, and its policy decides too: docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+    """
+    simulations = [
+        _simulation(role, request, resource_policies or {}, endpoint_policies or {}) for role, request in asked
+    ]
     names = [f"{role.name} {request.action} {request.resource}" for role, request in asked]
     return _decided(simulations, names)
 
@@ -78,10 +91,17 @@ def _decided(simulations: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
     return [answer["outcome"] == "Allowed" for answer in answers]
 
 
-def _simulation(role: Role, request: Request, resource_policies: Mapping[str, Document]) -> dict[str, Any]:
+def _simulation(
+    role: Role,
+    request: Request,
+    resource_policies: Mapping[str, Document],
+    endpoint_policies: Mapping[str, Document],
+) -> dict[str, Any]:
+    endpoint = endpoint_policies.get(request.action.partition(":")[0])
     bucket = request.resource.partition("/")[0] if request.resource.startswith("arn:aws:s3:::") else ""
     owner = bucket or request.resource
-    context = {"aws:SecureTransport": "true", **request.context}
+    accounts = {"aws:PrincipalAccount": request.caller, "aws:ResourceAccount": request.owner}
+    context = {"aws:SecureTransport": "true", **accounts, **request.context}
     if bucket:
         context.setdefault("s3:TlsVersion", "1.3")
     return {
@@ -89,10 +109,11 @@ def _simulation(role: Role, request: Request, resource_policies: Mapping[str, Do
         "serviceControlPolicies": [],
         "resourceControlPolicies": [],
         "resourcePolicy": resource_policies.get(owner),
+        **({"vpcEndpointPolicies": [{"name": "endpoint", "policy": endpoint}]} if endpoint else {}),
         "request": {
             "action": request.action,
-            "principal": f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role.name}/session",
-            "resource": {"accountId": ACCOUNT_ID, "resource": request.resource},
+            "principal": f"arn:aws:sts::{request.caller}:assumed-role/{role.name}/session",
+            "resource": {"accountId": request.owner, "resource": request.resource},
             "contextVariables": context,
         },
     }

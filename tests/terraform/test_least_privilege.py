@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 from tests.terraform.iam_simulator import Request, decide
 
-from infrastructure.policies import Document, bucket_policies, key_policies, policies_without_role, roles
+from infrastructure.policies import Document, bucket_policies, endpoint_policies, key_policies, roles
 from infrastructure.terraform import ACCOUNT_ID, REGION
 
 pytestmark = pytest.mark.slow
@@ -324,7 +324,8 @@ def decisions(dev_plan: dict[str, Any], prod_plan: dict[str, Any]) -> dict[tuple
         known = roles(plan)
         asked = [(known[f"{environment}-{line.service}"], _request(line, environment)) for line in table]
         policies = resource_policies(plan)
-        decided |= {(environment, index): answer for index, answer in enumerate(decide(asked, policies))}
+        answers = decide(asked, policies, endpoint_policies(plan))
+        decided |= {(environment, index): answer for index, answer in enumerate(answers)}
     return decided
 
 
@@ -387,14 +388,3 @@ def test_on_premises_roles_may_do_nothing_in_aws(
     on_premises = [role for name, role in known.items() if name.startswith(f"{environment}-on-premises")]
     assert all(not role.policies for role in on_premises)
     assert environment == "dev" or on_premises
-
-
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_only_roles_of_aws_itself_have_policies_that_the_table_does_not_see(
-    environment: str, dev_plan: dict[str, Any], prod_plan: dict[str, Any]
-) -> None:
-    unseen = policies_without_role(dev_plan if environment == "dev" else prod_plan)
-    assert {address.partition("module.platform.")[2] for address in unseen} <= {
-        "module.cluster.aws_iam_role_policy.secrets",
-        "module.network.aws_iam_role_policy.flow",
-    }

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from tests.terraform.iam_simulator import Request, decide, may_take
 
-from infrastructure.policies import Role, roles
+from infrastructure.policies import Role, policies_without_role, roles
 from infrastructure.terraform import ACCOUNT_ID, REGION
 
 pytestmark = pytest.mark.slow
@@ -204,3 +204,14 @@ def reads_everything(role: Role) -> Role:
     """The role with every right, more than AWS's ReadOnlyAccess has, but for what its own policies deny."""
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     return replace(role, policies={**role.policies, "ReadOnlyAccess": everything})
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_only_roles_of_aws_itself_have_policies_that_the_table_does_not_see(
+    environment: str, dev_plan: dict[str, Any], prod_plan: dict[str, Any]
+) -> None:
+    unseen = policies_without_role(dev_plan if environment == "dev" else prod_plan)
+    assert {address.partition("module.platform.")[2] for address in unseen} <= {
+        "module.cluster.aws_iam_role_policy.secrets",
+        "module.network.aws_iam_role_policy.flow",
+    }

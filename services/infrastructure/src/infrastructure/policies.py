@@ -65,6 +65,18 @@ def bucket_policies(plan: Plan) -> dict[str, Document]:
     }
 
 
+def endpoint_policies(plan: Plan) -> dict[str, Document]:
+    """The policies of VPC endpoints by the ends of their names: `s3`, `ecr.api`.
+
+    Raises:
+        PolicyUnknown: The plan does not know one of the documents yet.
+    """
+    return {
+        endpoint.values["service_name"].split(".", 3)[3]: _document(endpoint.address, endpoint.values.get("policy"))
+        for endpoint in resources(plan, "aws_vpc_endpoint")
+    }
+
+
 def key_policies(plan: Plan, name: str) -> list[Document]:
     """The policies of the KMS keys that Terraform calls `name`.
 

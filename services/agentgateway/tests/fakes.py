@@ -22,8 +22,8 @@ CHUNK = bytes(range(256)) * 1024
 
 
 @asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
-    async with TestServer(app) as server:
+async def serving(app: web.Application, port: int | None = None) -> AsyncIterator[str]:
+    async with TestServer(app, port=port) as server:
         yield str(server.make_url("")).rstrip("/")
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
-from services.agentgateway.tests.world import World, authorization, last, running_gateway, until
+from services.agentgateway.tests.fakes import serving
+from services.agentgateway.tests.world import World, authorization, last, listening_socket, running_gateway, until
 from yarl import URL
 
+from agentgateway import application
 from agentgateway.paths import route_of
 from common.problem import Problem
 
@@ -253,6 +256,25 @@ async def test_an_application_that_is_away_is_503_and_worth_a_repetition(
     ):
         assert response.status == 503
         assert int(response.headers["retry-after"]) > 0
+
+
+async def test_a_connection_that_fails_is_tried_once_more_with_the_whole_body(
+    world: World, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a roll-out, when a node still leads to a pod that has just ended."""
+    with listening_socket() as bound:
+        port = bound.getsockname()[1]
+    async with AsyncExitStack() as stack:
+
+        async def comes_back(_: float) -> None:
+            await stack.enter_async_context(serving(world.application.app(), port))
+
+        async with running_gateway(world, application_url=f"http://127.0.0.1:{port}") as gateway:
+            monkeypatch.setattr(application, "sleep", comes_back)
+            body = b"x" * 1_000_000
+            async with client.post(f"{gateway}/api/files", headers=authorization(world), data=body) as response:
+                assert response.status == 201
+    assert last(world.application).body_bytes == len(body)
 
 
 async def test_without_service_tokens_nothing_is_sent_to_the_application(

@@ -1,7 +1,8 @@
 """The application behind the gateway: requests and answers pass as streams, with constant memory."""
 
+from asyncio import sleep
 from collections.abc import AsyncIterator, Mapping
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -20,6 +21,10 @@ log = structlog.get_logger()
 
 AUDIENCE = "application"
 CONNECT_SECONDS = 3
+CONNECT_AGAIN_SECONDS = 0.5
+"""Until a connection is tried once more: in a roll-out, a node may still lead to a pod that has just ended."""
+UNREACHABLE = (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError)
+"""No connection, so that nothing of the request was sent."""
 BUFFER_BYTES = 256 * 1024
 
 REQUEST_HEADERS = frozenset(
@@ -115,22 +120,17 @@ class Application:
         target = quote(query, safe="!$%&'()*+,;=:@/?-._~")
         url = URL(f"{self._url}{path}?{target}" if target else f"{self._url}{path}", encoded=True)
         try:
-            response = await self._session.request(
-                method,
-                url,
-                data=body,
-                headers={
-                    **{name: value for name, value in headers.items() if name in REQUEST_HEADERS},
-                    "authorization": f"Bearer {await self._tokens.token(AUDIENCE)}",
-                    CALLER_HEADER: caller.to_header(),
-                    **trace_headers(),
-                },
-                allow_redirects=False,
-            )
+            sent = {
+                **{name: value for name, value in headers.items() if name in REQUEST_HEADERS},
+                "authorization": f"Bearer {await self._tokens.token(AUDIENCE)}",
+                CALLER_HEADER: caller.to_header(),
+                **trace_headers(),
+            }
+            response = await self._request(method, url, data=body, headers=sent, allow_redirects=False)
         except ServiceTokenUnavailable as error:
             log.error("application.no_token", error=str(error))
             raise unavailable("The file service") from None
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+        except UNREACHABLE as error:
             log.warning("application.unreachable", error=type(error).__name__)
             raise unavailable("The file service") from None
         except TimeoutError:
@@ -144,6 +144,13 @@ class Application:
             response.close()
             raise bad_gateway("did not accept this gateway")
         return response
+
+    async def _request(self, method: str, url: URL, **options: Any) -> aiohttp.ClientResponse:
+        try:
+            return await self._session.request(method, url, **options)
+        except UNREACHABLE:
+            await sleep(CONNECT_AGAIN_SECONDS)
+            return await self._session.request(method, url, **options)
 
 
 async def pass_on(response: aiohttp.ClientResponse, transfer: ClientTransfer, prefix: str) -> None:

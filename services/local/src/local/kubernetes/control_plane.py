@@ -7,7 +7,6 @@ with ControlPlane(tmp_path / "cluster") as cluster:   # free ports, everything i
 import json
 import os
 import random
-import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -248,8 +247,8 @@ class ControlPlane:
         for child in self._children:
             child.wait()
         self._children.clear()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        # A node's folder has the files of every image, a hundred thousand and more: Python needs a minute for them.
+        subprocess.run(["rm", "-rf", "--one-file-system", "--", self.folder], check=True)
         return count
 
 

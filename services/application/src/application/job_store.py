@@ -14,7 +14,8 @@ import gzip
 import hashlib
 import time
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from application.engine import Report
 from application.errors import Conflict, Fenced
@@ -31,6 +32,14 @@ _REPORT_BYTES = 350_000
 
 class KeyTaken(Exception):
     """The idempotency key was used for another request."""
+
+
+class Waiting(NamedTuple):
+    """A job that may begin; ``since`` is its last sign of life, in milliseconds since the epoch."""
+
+    id: str
+    owner: str
+    since: int
 
 
 class JobStore:
@@ -202,15 +211,17 @@ class JobStore:
         """
         return self._own(job, {**_finished("cancelled"), "retryable": True})
 
-    def release(self, job: Job, *, counts: bool) -> Job:
-        """Give the job back to be run by another worker; without ``counts``, as if this attempt had not been.
+    def release(self, job: Job, *, counts: bool, seconds: int = 0) -> Job:
+        """Give the job back to be run by another worker, not before ``seconds`` from now.
+
+        Without ``counts``, as if this attempt had not been.
 
         Raises:
             Fenced: It changed hands meanwhile.
         """
         attempts = job.attempts if counts else job.attempts - 1
-        changes = {"status": "queued", "attempts": attempts, "updated_at": iso(time.time()), **_activity(_now())}
-        return self._own(job, changes)
+        changes: dict[str, Value | None] = {"status": "queued", "attempts": attempts, "updated_at": iso(time.time())}
+        return self._own(job, {**changes, **_activity(_now() + seconds * 1000)})
 
     def request_cancel(self, job: Job) -> Job:
         """Ask whoever runs the job to stop.
@@ -252,6 +263,19 @@ class JobStore:
         """Jobs that are not finished and whose last sign of life is older."""
         for item in self._table.query_index(ACTIVE_PARTITION, _index_time(before_ms)):
             yield Job.of_item(item)
+
+    def waiting(self, silent_ms: int, most: int) -> list[Waiting]:
+        """Find the jobs that wait longest: queued and due, or running without a sign of life for ``silent_ms``.
+
+        Read at most ``most`` unfinished jobs from the index, which may lag behind the table by a moment.
+        """
+        now = _now()
+        found: list[Waiting] = []
+        for item in islice(self._table.query_index(ACTIVE_PARTITION, _index_time(now)), most):
+            since = int(item["heartbeat"])
+            if item["status"] == "queued" or since < now - silent_ms:
+                found.append(Waiting(str(item["pk"]).removeprefix("JOB#"), str(item["owner"]), since))
+        return found
 
     def note_resend(self, job: Job) -> Job:
         """Count that the job's message is sent again, so that of several sweepers one sends it.

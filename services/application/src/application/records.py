@@ -192,6 +192,11 @@ class Job(Record):
         """Whether it is still to be done."""
         return self.status in ACTIVE
 
+    def may_begin(self, silent_ms: int) -> bool:
+        """Whether an attempt may begin now: it is queued and due, or running without a heartbeat for ``silent_ms``."""
+        since = time.time() * 1000 - self.heartbeat
+        return (self.status == "queued" and since >= 0) or (self.status == "running" and since > silent_ms)
+
     @property
     def on_behalf_of(self) -> Caller:
         """The caller who was verified at submission."""

@@ -1,8 +1,14 @@
-"""Takes messages from the queue, and brings their jobs to an end."""
+"""Takes messages from the queue, and brings jobs to an end.
+
+A message is the right to run one job: the job whose turn it is, which need not be the job that the message names. So
+the order of messages decides nothing. Each queued job brings one message and each finished job uses one up, so there
+are enough of them; the sweeper replaces a lost one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import traceback
 from typing import Any
@@ -14,25 +20,31 @@ from application import metrics
 from application.aws import AwsError, is_transient
 from application.engine import DepartmentUnavailable, InputError
 from application.errors import Conflict, DepartmentRefused, Fenced, ObjectGone
+from application.job_store import Waiting
 from application.queue import Message
 from application.records import Job
 from application.sandbox import EngineFailed
 from application.worker.attempt import Attempt, Stop, Stopped
 from application.worker.context import Context
 from application.worker.failures import caller_expired, failure_of, too_many_attempts
+from application.worker.shares import Shares
 from common.telemetry import span
 
 log = structlog.get_logger()
 
 _LONGEST_PAUSE = 60.0
+_INDEX_SECONDS = 0.5
+_MOST_WAITING = 250
+"""Five times what one subject may have (MAX_ACTIVE_JOBS), so that other subjects' jobs are among them."""
 
 
 class Consumer:
     """One slot for a job. Several share a worker."""
 
-    def __init__(self, context: Context, stopping: asyncio.Event) -> None:
-        """Runs until ``stopping`` is set."""
+    def __init__(self, context: Context, stopping: asyncio.Event, shares: Shares) -> None:
+        """Runs until ``stopping`` is set; ``shares`` is the same for all slots of the worker."""
         self._context = context
+        self._shares = shares
         self._stopping = stopping
         self._attempt: Attempt | None = None
 
@@ -76,37 +88,73 @@ class Consumer:
         if self._stopping.is_set():
             await context.call(context.queue.hide, message, 0)
             return
-        job = None if message.job is None else await context.call(context.jobs.get, message.job)
-        if job is None:
-            log.warning("queue.no_job", job=message.job)
+        if message.job is None:
+            log.warning("queue.bad_message")
             await context.call(context.queue.delete, message)
             return
-        with structlog.contextvars.bound_contextvars(job=job.id):
-            claimed = await self._claim(job) if job.is_active else None
-            if claimed is None:
-                await self._settle(job.id, message)
-            else:
-                await self._run(claimed, message)
+        if not await self._run_next(message, message.job):
+            await self._discard(message, message.job)
 
-    async def _claim(self, job: Job) -> Job | None:
-        """The job, begun; None if it is another's or has come to an end."""
+    async def _run_next(self, message: Message, named: str) -> bool:
+        """Run the job whose turn it is and delete the message; False if no job can begin now."""
         context = self._context
         silent_ms = int(context.settings.silent_seconds * 1000)
-        is_alive = job.status == "running" and job.heartbeat > time.time() * 1000 - silent_ms
-        if is_alive:
+        waiting = await context.call(context.jobs.waiting, silent_ms, _MOST_WAITING)
+        if all(each.id != named for each in waiting):
+            job = await context.call(context.jobs.get, named)
+            if job is not None and job.may_begin(silent_ms):
+                waiting.append(Waiting(job.id, job.owner, job.heartbeat))
+        for each in self._shares.in_turn(waiting, named):
+            with structlog.contextvars.bound_contextvars(job=each.id), self._shares.slot(each.owner):
+                job = await context.call(context.jobs.get, each.id)
+                if job is None or not job.may_begin(silent_ms):
+                    continue
+                try:
+                    claimed = await self._claim(job, silent_ms)
+                except (Conflict, Fenced):
+                    continue
+                if claimed is None:
+                    await self._settle(job.id, message)
+                else:
+                    await self._run(claimed, message)
+                return True
+        return False
+
+    async def _discard(self, message: Message, named: str) -> None:
+        """Delete the message for which no job can begin now."""
+        context = self._context
+        job = await context.call(context.jobs.get, named)
+        if job is not None and job.is_active:
+            # Its job runs by the message of another job, which needs this one and may not be in the index yet.
+            await self._sleep(_INDEX_SECONDS)
+            if self._stopping.is_set():
+                await context.call(context.queue.hide, message, 0)
+                return
+            if await self._run_next(message, named):
+                return
+            job = await context.call(context.jobs.get, named)
+            if job is not None and job.status == "queued":
+                seconds = max(1, math.ceil(job.heartbeat / 1000 - time.time()))
+                await context.call(context.queue.hide, message, seconds)
+                return
+        await self._settle(named, message)
+
+    async def _claim(self, job: Job, silent_ms: int) -> Job | None:
+        """Begin the job; None if it ended instead.
+
+        Raises:
+            Conflict, Fenced: Another worker was quicker.
+        """
+        context = self._context
+        if job.attempts >= context.settings.max_attempts:
+            await context.call(context.jobs.fail, job, too_many_attempts(job.attempts), retryable=True)
             return None
-        try:
-            if job.attempts >= context.settings.max_attempts:
-                await context.call(context.jobs.fail, job, too_many_attempts(job.attempts), retryable=True)
-                return None
-            claimed = await context.call(context.jobs.claim, job, silent_ms)
-            if claimed.cancel_requested:
-                await context.call(context.jobs.cancel, claimed)
-                return None
-            if claimed.caller_until <= time.time():
-                await context.call(context.jobs.fail, claimed, caller_expired(), retryable=True)
-                return None
-        except (Conflict, Fenced):
+        claimed = await context.call(context.jobs.claim, job, silent_ms)
+        if claimed.cancel_requested:
+            await context.call(context.jobs.cancel, claimed)
+            return None
+        if claimed.caller_until <= time.time():
+            await context.call(context.jobs.fail, claimed, caller_expired(), retryable=True)
             return None
         return claimed
 
@@ -178,7 +226,7 @@ class Consumer:
 
     async def _give_back(self, job: Job, message: Message, *, counts: bool, seconds: int) -> None:
         context = self._context
-        await context.call(context.jobs.release, job, counts=counts)
+        await context.call(context.jobs.release, job, counts=counts, seconds=seconds)
         await context.call(context.queue.hide, message, seconds)
 
     async def _settle(self, identifier: str, message: Message) -> None:

@@ -21,6 +21,7 @@ from application.table import Table
 from application.worker.consumer import Consumer
 from application.worker.context import Context
 from application.worker.health import health_server
+from application.worker.shares import Shares
 from application.worker.sweeper import Sweeper
 from common.department_source import follow_departments
 from common.logging import configure_logging
@@ -54,7 +55,8 @@ async def run(settings: WorkerSettings) -> None:
         ):
             client = DepartmentClient(directory, ServiceTokenSource(settings, session), session)
             context = Context(settings, JobStore(table), objects, queue, directory, client, sandbox, calls, work)
-            consumers = [Consumer(context, stopping) for _ in range(slots)]
+            shares = Shares()
+            consumers = [Consumer(context, stopping, shares) for _ in range(slots)]
 
             def stop() -> None:
                 log.info("worker.stopping")

@@ -1,6 +1,7 @@
-"""One person's many jobs do not hold up another person's one."""
+"""One person's many jobs and requests do not hold up another person's one."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from services.application.tests.support.client import Client
@@ -12,6 +13,7 @@ from services.application.tests.support.stack import Platform, Process, Stack, r
 pytestmark = pytest.mark.slow
 
 MANY = 3
+CALLS, CALLS_OF_ONE = 64, 16
 ROWS = 10
 
 
@@ -96,3 +98,17 @@ def test_messages_of_cancelled_and_deleted_jobs_cost_no_other_job_its_turn(stack
     for job in many:
         stack.send(job)
     end_well(stack, greedy, many, other, one)
+
+
+def test_one_persons_requests_that_wait_for_aws_do_not_keep_others_waiting(stack: Stack, platform: Platform) -> None:
+    greedy, other = Client(stack, ("finance",)), Client(stack, ("finance",))
+    fault = Fault(calls("dynamodb", "Query", holding=greedy.subject.encode()), delay=30)
+    platform.proxy.add(fault)
+    with ThreadPoolExecutor(CALLS + 8) as pool:
+        waiting = [pool.submit(greedy.call, "GET", "/api/files") for _ in range(CALLS + 8)]
+        wait_until(lambda: fault.hits >= CALLS_OF_ONE)
+        for _ in range(5):
+            assert other.call("GET", "/api/files").status == 200
+        assert not any(future.done() for future in waiting)
+        # Each waits until its call has timed out and is tried again.
+        platform.proxy.clear()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
-from weakref import WeakValueDictionary
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -18,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from application.access import Access
 from application.api import problems
+from application.api.authentication import CallerDep
 from application.api.looking import Looking
 from application.department_client import DepartmentClient
 from application.engine import Cancelled
@@ -31,6 +31,7 @@ from application.sandbox import Cancellation
 from application.settings import ApiSettings
 from application.usage import Usage
 from common.caller import Caller
+from common.fair_queue import FairQueue
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -39,15 +40,17 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _CALL_SECONDS = 5.0
 OUTAGE_SECONDS = 5.0
 _MOST_OUTAGES = 1000
-_THREADS_OF_ONE_CALLER = 3
+_CALLS, _CALLS_OF_ONE = 64, 16
+_WORK, _WORK_OF_ONE = 8, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Stores, and the two pools of threads: ``calls`` wait for others, ``work`` serves the engine's processes.
+    """Stores, and callers' turns in threads: in ``calls`` they wait for AWS, in ``work`` for the engine's processes.
 
-    ``shares`` are callers' parts of ``work``; ``outages`` are the departments that did not answer a moment ago, with
-    what was said of them.
+    Both are apart so that requests that only wait do not wait for large files, and a caller has at most a part of each
+    so that nobody waits for another's requests. ``subject`` is the caller of the request. ``outages`` are the
+    departments that did not answer a moment ago, with what was said of them.
     """
 
     settings: ApiSettings
@@ -60,39 +63,37 @@ class Context:
     departments: DepartmentClient
     loop: asyncio.AbstractEventLoop
     looking: Looking
-    calls: CapacityLimiter
-    work: CapacityLimiter
-    shares: WeakValueDictionary[str, CapacityLimiter] = field(default_factory=WeakValueDictionary)
+    subject: str = ""
+    calls: FairQueue = field(default_factory=lambda: FairQueue(_CALLS, _CALLS_OF_ONE))
+    work: FairQueue = field(default_factory=lambda: FairQueue(_WORK, _WORK_OF_ONE))
+    threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_CALLS + _WORK))
     outages: TTLCache[str, str] = field(default_factory=lambda: TTLCache(_MOST_OUTAGES, OUTAGE_SECONDS))
 
     async def call(
         self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        """Run a blocking call of AWS in a thread."""
-        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.calls)
+        """Run a blocking call of AWS in a thread when it is the caller's turn."""
+        with await self.calls.turn(self.subject):
+            return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=self.threads)
 
     async def compute(
         self,
-        caller: Caller,
         request: Request,
         function: Callable[Concatenate[Cancellation, Parameters], Result],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Run the engine from a thread; a few at a time, so that requests that only wait do not wait for these.
-
-        One caller has a part of the threads at most, so that nobody waits for another's large files.
+        """Run the engine from a thread when it is the caller's turn.
 
         Raises:
             ClientDisconnect: The client left, and the work was ended.
         """
-        share = self.shares.setdefault(caller.subject, CapacityLimiter(_THREADS_OF_ONE_CALLER))
         cancellation = Cancellation()
         watching = asyncio.ensure_future(_cancel_when_gone(request, cancellation))
         try:
-            async with share:
+            with await self.work.turn(self.subject):
                 work = partial(function, cancellation, *args, **kwargs)
-                return await anyio.to_thread.run_sync(work, limiter=self.work)
+                return await anyio.to_thread.run_sync(work, limiter=self.threads)
         except Cancelled as error:
             raise ClientDisconnect from error
         finally:
@@ -130,9 +131,9 @@ async def _cancel_when_gone(request: Request, cancellation: Cancellation) -> Non
     cancellation.cancel()
 
 
-def _context(request: Request) -> Context:
+def _context(request: Request, caller: CallerDep) -> Context:
     context: Context = request.app.state.context
-    return context
+    return replace(context, subject=caller.subject)
 
 
 ContextDep = Annotated[Context, Depends(_context)]

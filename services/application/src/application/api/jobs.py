@@ -42,7 +42,7 @@ class PreviewWish(Wish):
 async def show_preview(wish: PreviewWish, request: Request, caller: CallerDep, context: ContextDep) -> Response:
     """The first rows of a file, enriched at once, with why each column was taken for a key."""
     file = await context.file(wish.file, caller)
-    return JSONResponse(await context.compute(caller, request, _preview, context, file, wish, caller))
+    return JSONResponse(await context.compute(request, _preview, context, file, wish, caller))
 
 
 def _preview(
@@ -76,7 +76,7 @@ async def start(
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Start a job on a file; with the same `Idempotency-Key` and body again, the same job is answered."""
-    job = await context.compute(caller, request, submit, context, wish, caller, idempotency_key)
+    job = await context.compute(request, submit, context, wish, caller, idempotency_key)
     return _accepted(job, caller, context)
 
 

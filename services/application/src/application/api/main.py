@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
-from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -38,8 +37,6 @@ from common.settings import load_settings
 from common.telemetry import instrument, metrics_server
 
 _AWS_TRIES = 4
-_CALL_THREADS = 64
-_WORK_THREADS = 8
 
 
 def create_app(settings: ApiSettings | None = None) -> ASGIApp:
@@ -98,8 +95,6 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
                     departments=DepartmentClient(directory, ServiceTokenSource(settings, session), session),
                     loop=asyncio.get_running_loop(),
                     looking=Looking(sandbox, settings),
-                    calls=CapacityLimiter(_CALL_THREADS),
-                    work=CapacityLimiter(_WORK_THREADS),
                 )
                 yield
 

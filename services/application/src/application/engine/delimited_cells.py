@@ -79,13 +79,14 @@ def explain(block: Block, dialect: Dialect, width: int, row: int, line: int, bef
         index = int(np.searchsorted(block.ends, nul, side="right"))
         return _nul(row + index, line + block.data.count(dialect.newline, 0, nul))
     for index in range(len(block.ends)):
-        here = line + block.data.count(dialect.newline, 0, block.start(index))
         try:
-            cells = len(dialect.cells(block.record(index)))
+            cells: int | None = len(dialect.cells(block.record(index)))
         except NotARecord:
-            return unclosed_quote(here, dialect)
+            cells = None
         if cells != width:
-            return _ragged(row + index, here, cells, width)
+            # Counted for this row alone: for each row it would take the square of the block's size.
+            here = line + block.data.count(dialect.newline, 0, block.start(index))
+            return unclosed_quote(here, dialect) if cells is None else _ragged(row + index, here, cells, width)
     return InputError(
         "ragged-row", "The rows cannot be told apart", f"The rows from row {row:,} on cannot be read.", row=row
     )

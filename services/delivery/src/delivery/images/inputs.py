@@ -30,9 +30,10 @@ class Inputs:
         return f"localhost/{self.service}:{self.version}"
 
     @property
-    def arguments(self) -> dict[str, str]:
-        """The build arguments that end in labels."""
-        return {"VERSION": self.version, "REVISION": self.revision, "SOURCE": self.source}
+    def labels(self) -> dict[str, str]:
+        """Which build it is, by OCI's names for labels; the Dockerfile says what it is."""
+        said = {"version": self.version, "revision": self.revision, "source": self.source}
+        return {f"org.opencontainers.image.{name}": value for name, value in said.items()}
 
 
 def read_inputs(repository: Repository, service: str, bases: Mapping[str, str], version: str | None = None) -> Inputs:

@@ -92,14 +92,15 @@ def wait_for(
         condition: Is asked again and again.
         seconds: How long.
         what: Ends the sentence "not in 30 s: …".
-        every: Seconds between two questions.
+        every: Seconds between the first two questions; then half as long again each time, up to five times as long:
+            a question may be a process.
         state: What to say of the state in the error.
 
     Raises:
         NotYet: It did not come in time.
     """
     deadline = time.monotonic() + seconds
-    refusal = ""
+    refusal, pause = "", every
     while True:
         try:
             if found := condition():
@@ -109,7 +110,8 @@ def wait_for(
             refusal = f" ({error})"
         if time.monotonic() > deadline:
             raise NotYet(f"not in {seconds:.0f} s: {what}{refusal} {state()}".strip())
-        time.sleep(every)
+        time.sleep(pause)
+        pause = min(1.5 * pause, 5 * every)
 
 
 def _in(namespace: str | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 SERVICES = "file-processing"
 KIND = "externalsecrets.external-secrets.io"
 WEBHOOK_SECRET = "prod/argocd/notifications"
-SECONDS = 60
+SECONDS = 180
 
 
 @pytest.fixture(scope="module")

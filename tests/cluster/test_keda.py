@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 NAMESPACE = "queue"
 WORKER = "application-worker"
 QUEUE = "keda-jobs"
-SECONDS = 120
+SECONDS = 300
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.helpers.gitops import ArgoCD, is_synced
+from tests.helpers.gitops import SYNC_SECONDS, ArgoCD, is_synced
 from tests.helpers.overlays import environment_objects, of_kind
 
 from local.aws.seed import client
@@ -161,11 +161,11 @@ def test_a_binding_before_the_webhook_is_refused_and_gets_its_arn_from_argo_cds_
             return ""
 
         # A webhook that was just removed is still asked for a moment.
-        wait_for(lambda: refusal in answer(), 20, "the binding is refused", state=answer)
+        wait_for(lambda: refusal in answer(), 120, "the binding is refused", state=answer)
         kubectl.delete("targetgroupbinding", SERVICE)
         argocd.wait(SERVICE, "is refused, and retries", refused)
         assert SERVICE not in bindings(kubectl)
-    wait_for(lambda: bindings(kubectl).get(SERVICE) == before, 90, "Argo CD made the binding, with its ARN")
+    wait_for(lambda: bindings(kubectl).get(SERVICE) == before, SYNC_SECONDS, "Argo CD made the binding, with its ARN")
     argocd.wait(SERVICE, "is Synced", is_synced)
 
 

@@ -30,7 +30,7 @@ def test_2_dev_stays_in_its_zone_even_if_that_is_lost(dev: Zones) -> None:
         pods = dev.kubectl.list("pods")
         return len(pods) == 8 and all(pod["status"]["phase"] == "Pending" for pod in pods)
 
-    wait_for(waiting, 60, "each pod waits for its zone", state=dev.placement)
+    wait_for(waiting, 180, "each pod waits for its zone", state=dev.placement)
     dev.bring_back(ZONES[0])
     dev.wait_for_replicas(1)
     assert all(each == {ZONES[0]: 1} for each in dev.placement().values())

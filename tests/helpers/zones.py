@@ -50,7 +50,7 @@ class Zones:
                         placed[name][zone_of[pod["spec"]["nodeName"]]] += 1
         return placed
 
-    def wait_for_replicas(self, count: int, seconds: float = 150) -> None:
+    def wait_for_replicas(self, count: int, seconds: float = 300) -> None:
         """Wait until each workload has that many replicas, all available and of its newest revision."""
 
         def settled() -> bool:
@@ -162,7 +162,7 @@ def running(folder: Path, environment: str) -> Iterator[Zones]:
         kubectl.apply(*(node(zone, number) for zone in ZONES for number in (1, 2)))
         kubectl.apply(*definitions(), *build(ROOT / "base/department-operator/crd"))
         kubectl.apply(*of_kind(manifests, "Namespace"))
-        wait_for(lambda: kubectl.apply(*manifests), 30, "everything is taken in")
+        wait_for(lambda: kubectl.apply(*manifests), 120, "everything is taken in")
         kubectl.apply(*map(autoscaler_of_keda, of_kind(manifests, "ScaledObject")))
         kubectl.apply(*department_objects(kubectl, environment))
         yield Zones(kubectl)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-FOLDERS_WITH_ONE_SERVER = ("tests/cluster/", "tests/frontend/", "tests/replicas/", "tests/pods/")
+FOLDERS_WITH_ONE_SERVER = ("tests/cluster/", "tests/frontend/", "tests/replicas/")
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]

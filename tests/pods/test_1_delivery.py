@@ -21,7 +21,7 @@ from tests.pods.world import DEPLOYMENTS, NAMESPACE, NODE, World, department, pr
 
 from local.kubernetes.kubectl import Object
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(1800)]
 
 NOBODY = 65532
 SECURITY = ("automountServiceAccountToken", "enableServiceLinks", "hostNetwork", "hostPID", "securityContext")

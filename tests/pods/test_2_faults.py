@@ -9,7 +9,7 @@ from tests.helpers.rest import bearer
 from tests.pods.load import asking, load
 from tests.pods.world import DEPARTMENTS, NAMESPACE, NODE, World, is_ready, processes
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("name", ["agentgateway", "mcp-hr"])

@@ -14,7 +14,7 @@ from tests.pods.load import visitor
 from tests.pods.memory import asked, megabytes, most, reach_limit
 from tests.pods.world import DEPLOYMENTS, READY_SECONDS, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(900)]
 
 PIECE = b"V-00017,E-00017,C-00017\n" * 43_690
 """A mebibyte, nearly."""

@@ -16,7 +16,7 @@ from tests.pods.world import DEPARTMENTS, DEPLOYMENTS, NAMESPACE, World, departm
 
 from local.kubernetes.kubectl import Object
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(900)]
 
 JOB_SECONDS = 240
 OPERATOR = "department-operator"

@@ -13,7 +13,7 @@ from tests.pods.load import Load, asking, load, visitor
 from tests.pods.memory import reach_limit
 from tests.pods.world import NAMESPACE, NODE, World, processes, selector
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(900)]
 
 GATEWAY, WORKER = "agentgateway", "application-worker"
 # Of a processor, on the gateway: more than three replicas may use (70 % of the 0.1 that each asks for), so that four

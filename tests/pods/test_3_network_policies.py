@@ -11,7 +11,7 @@ from tests.pods.world import DEPARTMENTS, DEPLOYMENTS, NAMESPACE, World
 from local.kubernetes.kubectl import Object
 from local.kubernetes.real_node.machine import COREDNS_IMAGE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(600)]
 
 AGREE_SECONDS = 60
 """A pod is closed a moment after it has an address, not before."""

@@ -12,7 +12,7 @@ from tests.pods.world import NAMESPACE, NODE, World
 from local.kubernetes.cluster import Cluster
 from local.kubernetes.control_plane import ControlPlaneError
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(900)]
 
 
 def test_kwok_manages_the_simulated_nodes_alone(world: World) -> None:

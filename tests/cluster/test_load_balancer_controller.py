@@ -142,8 +142,8 @@ def test_a_binding_before_the_webhook_is_refused_and_gets_its_arn_from_argo_cds_
     refusal = "spec.targetGroupARN is empty: the webhook of the AWS Load Balancer Controller"
 
     def refused(application: Object) -> bool:
-        operation = application["status"]["operationState"]
-        return operation["phase"] == "Running" and refusal in operation["message"]
+        operation = application["status"].get("operationState", {})
+        return operation.get("phase") == "Running" and refusal in operation.get("message", "")
 
     with without_webhooks(kubectl):
         [binding] = [

@@ -19,6 +19,7 @@ from tests.helpers.traces import traces
 from tests.helpers.wire import Wire, structured
 
 from fileproc import Client
+from fileproc.transport import Retry
 
 pytestmark = pytest.mark.slow
 
@@ -167,8 +168,8 @@ async def test_a_gateway_that_is_restarted_under_load_costs_only_time(
             answered += 1
 
     def enrich() -> str:
-        """The main job by the client library, which tries again by itself."""
-        with Client(stack.gateway, stack.tokens["dana"]) as client:
+        """The main job by the client library, which tries again by itself; a busy machine starts a gateway slowly."""
+        with Client(stack.gateway, stack.tokens["dana"], retry=Retry(attempts=9)) as client:
             job = client.submit(client.upload(path).id, mapping=MAPPING)
             return client.wait(job.id).id
 

@@ -35,7 +35,6 @@ class Build:
     context: Path
     log: Path
     arguments: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
     cached: bool = True
 
@@ -92,8 +91,6 @@ class Builder:
     def build(self, build: Build) -> None:
         """Build an image; unchanged steps are taken from the storage if `build.cached`."""
         arguments = [part for name, value in build.arguments.items() for part in ("--build-arg", f"{name}={value}")]
-        # Not by build arguments in a LABEL: buildah takes that step from its storage, whatever their values are now.
-        arguments += [part for name, value in build.labels.items() for part in ("--label", f"{name}={value}")]
         for name, path in build.secrets.items():
             arguments += ["--secret", f"id={name},src={path}"]
         arguments += ["--tag", build.reference, "--file", str(build.dockerfile)]

@@ -1,6 +1,7 @@
 """Builds those images whose inputs have changed."""
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -108,17 +109,29 @@ def _choose_bases(base: str, builder: Builder, repository: Repository) -> Mappin
     return names
 
 
+def _labelled(dockerfile: Path, inputs: Inputs) -> Path:
+    """A service's Dockerfile that ends by saying which build it is.
+
+    Not by build arguments in a LABEL: buildah takes that step from its storage, whatever their values are now. Nor by
+    `--label`: it labels the steps as well, and their identifiers are in the image's history.
+    """
+    labels = " ".join(f"{name}={json.dumps(value)}" for name, value in inputs.labels.items())
+    LOGS.mkdir(parents=True, exist_ok=True)
+    written = LOGS / f"{inputs.service}.Dockerfile"
+    written.write_text(f"{dockerfile.read_text().rstrip()}\nLABEL {labels}\n")
+    return written
+
+
 def _build_one(builder: Builder, inputs: Inputs, root: Path, bases: Mapping[str, str], *, cached: bool) -> Image:
     started = time.monotonic()
     service = inputs.service
     builder.build(
         Build(
             reference=inputs.reference,
-            dockerfile=root / "services" / service / "Dockerfile",
+            dockerfile=_labelled(root / "services" / service / "Dockerfile", inputs),
             context=root,
             log=LOGS / f"{service}.log",
             arguments=bases,
-            labels=inputs.labels,
             secrets=secrets(),
             cached=cached,
         )

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-FOLDERS_WITH_ONE_SERVER = ("tests/cluster/", "tests/frontend/", "tests/replicas/")
+FOLDERS_WITH_ONE_SERVER = ("tests/cluster/", "tests/frontend/", "tests/replicas/", "tests/pods/")
 
 
-class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Files are handed out whole, and so are those folders."""
 
     def _split_scope(self, nodeid: str) -> str:

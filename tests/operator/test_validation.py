@@ -41,7 +41,7 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     client.apply(*(placed(department(name), LONGER) for _, name, _ in OVERLAPS))
     for place, name in ((SERVED, OVERLAPS[-1][1]), (LONGER, OVERLAPS[-1][0])):
         wait_for(
-            lambda place=place, name=name: refusal(client, placed(department(name), place)),  # type: ignore[misc]
+            lambda place=place, name=name: refusal(client, placed(department(name), place)),  # type: ignore[misc]  # not inferred with defaults
             30,
             "the policy is in force, and knows the departments",
         )

@@ -68,7 +68,7 @@ class BoundedHttp(HttpProtocol):
     max_head_bytes: int
     head_seconds: float
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's has it too
         """Wait for the first request's head."""
         super().connection_made(transport)
         self._in_head = True
@@ -112,7 +112,7 @@ class BoundedHttp(HttpProtocol):
         """A head begins."""
         super().on_message_begin()
         self._in_head = True
-        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
+        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]  # our own, for this process alone
 
     def on_headers_complete(self) -> None:
         """A head is complete.

@@ -20,7 +20,7 @@ SUBSCRIBE = "the federated server keeps no state of clients; they learn of chang
 def front(tmp_path: Path) -> Iterator[Gateway]:
     for tool in fixtures._tool_manager.list_tools():
         tool.description = tool.description or tool.name
-    app = fixtures.streamable_http_app(stateless_http=True, json_response=False, host="0.0.0.0")  # noqa: S104
+    app = fixtures.streamable_http_app(stateless_http=True, json_response=False, host="0.0.0.0")  # noqa: S104 - no check of Host
     department = Served(with_lifespan(app, fixtures.session_manager.run))
     folder = tmp_path / "departments"
     folder.mkdir()

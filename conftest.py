@@ -1,5 +1,9 @@
-"""Which tests share a process: those of one file, and those of one folder whose server takes long to start."""
+"""For all tests: which share a process, and what they measured.
 
+Those of one file share a process, and those of one folder whose server takes long to start.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,3 +23,20 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Take the place of `--dist`."""
     return Scheduling(config, log)
+
+
+@pytest.fixture
+def report_figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say what was measured: it is printed at the end of the run, of whichever process."""
+    return lambda sentence: record_property("figure", sentence)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests measured."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    figures = dict.fromkeys(str(value) for name, value in properties if name == "figure")
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.write_line(figure)

@@ -11,7 +11,7 @@ import yaml
 from jose import jwt
 from tests.helpers.addon_crds import definitions
 from tests.helpers.kustomize import ROOT, Manifest, build, kustomizations, offline_tree
-from tests.helpers.overlays import NAMESPACE, OVERLAYS, environment_objects, of_kind, overlay
+from tests.helpers.overlays import NAMESPACE, OVERLAYS, departments, environment_objects, of_kind, overlay
 
 from local.kubernetes.control_plane import ControlPlane
 from local.kubernetes.kubectl import Kubectl, KubectlError, wait_for
@@ -43,7 +43,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
         for account in ("mcp-finance", "default"):
             kubectl.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}})
         wait_for(lambda: refused(kubectl, deployment(image("agentgateway"))), 30, "the policy is in force")
-        wait_for(lambda: not refused(kubectl, *overlay("prod/departments")), 30, "the definitions are served")
+        wait_for(lambda: not refused(kubectl, *departments()), 30, "the definitions are served")
         yield kubectl
 
 

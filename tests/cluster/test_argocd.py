@@ -13,12 +13,14 @@ from local.kubernetes.kubectl import KubectlError, Object, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_SECONDS)]
 
 DEPARTMENTS = ("finance", "hr", "legal")
-SEVEN = {
+NINE = {
     "ConfigMap",
     "Deployment",
     "HorizontalPodAutoscaler",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "Role",
+    "RoleBinding",
     "Service",
     "ServiceAccount",
 }
@@ -34,7 +36,7 @@ def test_a_first_install_converges_without_a_hand(argocd: ArgoCD) -> None:
     expected = {
         "root",
         *("agentgateway", "application", "department-operator", "frontend", "mcp-server", "namespace"),
-        *(f"department-{name}" for name in DEPARTMENTS),
+        *(f"{kind}-{name}" for kind in ("department", "project-department") for name in DEPARTMENTS),
     }
     wait_for(lambda: set(argocd.applications()) >= expected, 120, f"there are {sorted(expected)}")
     for name in sorted(expected):
@@ -76,7 +78,7 @@ def named(manifest: Object) -> dict[str, Any]:
 @pytest.mark.parametrize("name", DEPARTMENTS)
 def test_argocd_shows_the_tree_and_health_of_a_department_in_git(cluster: Cluster, argocd: ArgoCD, name: str) -> None:
     application = argocd.wait(f"department-{name}", "is Synced", is_synced)
-    assert application["spec"]["project"] == "departments"
+    assert application["spec"]["project"] == f"department-{name}"
     [resource] = application["status"]["resources"]
     assert (resource["kind"], resource["name"]) == ("Department", name)
 
@@ -85,7 +87,7 @@ def test_argocd_shows_the_tree_and_health_of_a_department_in_git(cluster: Cluste
     made = {
         node["kind"] for node in nodes if department["uid"] in {each.get("uid") for each in node.get("parentRefs", [])}
     }
-    assert made == SEVEN
+    assert made == NINE
     assert {node["kind"] for node in nodes} >= {"ReplicaSet", "Pod"}
 
     live = cluster.kubectl.get("departments", name, namespace=SERVICES)

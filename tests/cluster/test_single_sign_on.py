@@ -224,7 +224,10 @@ def test_a_departments_member_logs_in_sees_their_own_and_changes_nothing(person:
     others = person.argocd("app", "get", "department-hr")
     assert others.returncode != 0
     assert "permission denied" in others.stderr.lower()
-    assert "no" in person.argocd("account", "can-i", "sync", "applications", "departments/department-finance").stdout
+    assert (
+        "no"
+        in person.argocd("account", "can-i", "sync", "applications", "department-finance/department-finance").stdout
+    )
     for change in (("app", "sync", "department-finance"), ("app", "delete", "department-finance", "--yes")):
         refused = person.argocd(*change)
         assert refused.returncode != 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
-from tests.frontend.person import PATIENCE, People
+from tests.frontend.person import PATIENCE, Desks, People, Person, in_chat
 from tests.frontend.site import Site, running_site
 from tests.helpers.data import DataSet, read_data_sets
 from tests.helpers.stack import ROOT, Stack
@@ -52,9 +52,32 @@ def screenshots(request: pytest.FixtureRequest) -> Path:
     return ROOT / ".local" / "screenshots" / request.path.parent.name / name.replace("/", "-")
 
 
+@pytest.fixture(scope="package")
+def desks(browser: Browser) -> Desks:
+    """Where people sit: the page's 10 MB of script are fetched by the first who sits there, as in any browser."""
+    return Desks(browser)
+
+
 @pytest.fixture
-def people(site: Stack, browser: Browser, screenshots: Path) -> Iterator[People]:
+def people(site: Stack, desks: Desks, screenshots: Path) -> Iterator[People]:
     """Anybody of the demo users, each with a browser of their own; at the end nobody's console has an error."""
-    opened = People(site.app, browser, screenshots)
+    opened = People(site.app, desks, screenshots)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def alice_in_chat(site: Stack, desks: Desks) -> Iterator[Person]:
+    """alice, who has opened the chat: it takes longer than most of what is done there."""
+    with in_chat("alice", site.app, desks, ROOT / ".local" / "screenshots") as person:
+        yield person
+
+
+@pytest.fixture
+def person(alice_in_chat: Person, screenshots: Path) -> Iterator[Person]:
+    """alice before an empty conversation; at the end her console has no error."""
+    alice_in_chat.screenshots = screenshots
+    alice_in_chat.new_chat()
+    yield alice_in_chat
+    errors, alice_in_chat.errors = alice_in_chat.errors, []
+    assert not errors, errors

@@ -6,9 +6,9 @@ from typing import Any
 from tests.helpers.data import DataSet, expected_rows, json_value
 from tests.helpers.files import read_table
 from tests.helpers.stack import ROOT
-from tests.test_main_job import KEYS, known_keys, mapped, memo_text
+from tests.system.test_main_job import KEYS, known_keys, mapped, memo_text
 
-SAMPLES = ROOT / "services" / "local" / "samples"
+SAMPLES = ROOT / "tools" / "local" / "samples"
 TABLES = tuple(KEYS)
 MEMOS = ("memo.docx", "memo.pdf")
 

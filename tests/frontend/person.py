@@ -2,7 +2,7 @@
 
 For any page, of one replica or of several: it is told an address and a browser, and nothing of what is behind.
 
-    people = People(stack.app, browser, folder_of_screenshots)
+    people = People(stack.app, Desks(browser), folder_of_screenshots)
     dana = people("dana")                      # signed in, on the first page
     result = dana.enrich(file)                 # there: a file in, the enriched one on disk
     dana.open_chat()                           # Langflow's Playground with the flow "Enrich a file", a new chat
@@ -13,9 +13,11 @@ What a step waits for is on the screen: a name, a heading, a sentence. Nothing w
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from local import names
 
@@ -27,6 +29,8 @@ COMPOSER = "input-wrapper"
 """What one writes, attaches and sends by (a test ID)."""
 ANSWER = "div-chat-message"
 """What the service says in the chat (a test ID)."""
+STORED = "local_storage,indexeddb,cache_storage,service_workers"
+"""What a site stores in a browser, in the terms of its protocol (Storage.clearDataForOrigin)."""
 REFUSAL = re.compile(r"status of 4[0-9][0-9] .*/gateway/api/")
 
 
@@ -36,7 +40,7 @@ class Person:
     def __init__(self, user: str, url: str, page: Page, screenshots: Path) -> None:
         self.user, self.url, self.page = user, url, page
         self.errors: list[str] = []
-        self._screenshots = screenshots
+        self.screenshots = screenshots
         page.set_default_timeout(PATIENCE)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append(f"{user}: {error}"))
@@ -77,8 +81,8 @@ class Person:
 
     def look(self, name: str) -> None:
         """Keep a picture of what is on the screen."""
-        self._screenshots.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=True)
+        self.screenshots.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=self.screenshots / f"{name}.png", full_page=True)
 
     def choose(self, file: Path) -> None:
         """Choose a file on the first page."""
@@ -94,6 +98,10 @@ class Person:
         """Go to the chat by the link of the first page, and begin a new one there."""
         self.page.get_by_role("link", name="Chat", exact=True).click()
         self.see_chat()
+        self.new_chat()
+
+    def new_chat(self) -> None:
+        """Begin a new conversation in the chat."""
         self.page.get_by_role("button", name="New Chat").click()
         expect(self.page.get_by_test_id(ANSWER)).to_have_count(0)
 
@@ -139,25 +147,59 @@ class Person:
         return Path(download.value.path())
 
 
+class Desks:
+    """A browser's contexts, of which each is somebody's own: no cookie and nothing stored is shared.
+
+    A context that is returned keeps its HTTP cache, as a browser does, and no cookies or storage of the person before.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser, self._free = browser, list[BrowserContext]()
+
+    def take(self) -> BrowserContext:
+        """A context without cookies, stored values or pages."""
+        if self._free:
+            return self._free.pop()
+        return self._browser.new_context(viewport={"width": 1280, "height": 860}, accept_downloads=True)
+
+    def give_back(self, context: BrowserContext, origin: str) -> None:
+        """Close the pages of a context; forget who was signed in, and what a site has stored."""
+        session = context.new_cdp_session(context.pages[0])
+        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": STORED})
+        for page in context.pages:
+            page.close()
+        context.clear_cookies()
+        self._free.append(context)
+
+
 class People:
     """Demo users, each in front of a screen of their own."""
 
-    def __init__(self, url: str, browser: Browser, screenshots: Path) -> None:
-        self._url, self._browser, self._screenshots = url, browser, screenshots
+    def __init__(self, url: str, desks: Desks, screenshots: Path) -> None:
+        self._url, self._desks, self._screenshots = url, desks, screenshots
         self._opened: list[Person] = []
 
     def __call__(self, user: str, *, sign_in: bool = True) -> Person:
         """Somebody, signed in, on the first page."""
-        context = self._browser.new_context(viewport={"width": 1280, "height": 860}, accept_downloads=True)
-        person = Person(user, self._url, context.new_page(), self._screenshots)
+        person = Person(user, self._url, self._desks.take().new_page(), self._screenshots)
         self._opened.append(person)
         if sign_in:
             person.sign_in()
         return person
 
     def close(self) -> None:
-        """Close the browsers; see that nothing went wrong unseen."""
+        """Leave the browsers; see that nothing went wrong unseen."""
         for person in self._opened:
-            person.page.context.close()
+            self._desks.give_back(person.page.context, self._url)
         errors = [error for person in self._opened for error in person.errors]
         assert not errors, errors
+
+
+@contextmanager
+def in_chat(user: str, url: str, desks: Desks, screenshots: Path) -> Iterator[Person]:
+    """Somebody who has opened the chat; at the end nobody's console had an error."""
+    people = People(url, desks, screenshots)
+    person = people(user)
+    person.open_chat()
+    yield person
+    people.close()

@@ -230,6 +230,57 @@ def test_ones_flow_has_the_components_of_this_version_when_it_is_opened(canvas: 
     assert enrichment(again)["departments"]["value"] == "finance", "what a user set is kept"
 
 
+def test_message_says_how_the_file_is_read_in_the_lines_that_the_preview_shows() -> None:
+    program = """
+import json
+from fileproc.models import Detected
+from frontend.enrichment import detected_text, mapping_in, options_in
+how = {"value": ";", "reason": "a guess"}
+row = {"value": 3, "reason": "a | b"}
+sheet = {"name": "a`b", "header_row": 2, "has_keys": True, "used": True}
+lines = detected_text(Detected(format="csv", delimiter=how, header_row=row, sheets=[sheet]))
+said = '''delimiter = ;
+header row = 3
+no-header = yes
+add_only = a.b.c, d
+sheet = Data
+vendor = finance.vendors'''
+print(json.dumps([lines[2:], options_in(said), mapping_in(said), options_in("hello = you")]))
+"""
+    done = subprocess.run([FRONTEND_PYTHON, "-c", program], capture_output=True, text=True, timeout=200, check=True)
+    assert json.loads(done.stdout) == [
+        [
+            "- `delimiter = ;` a guess",
+            r"- `header_row = 3` a \| b",
+            "- `` sheet = a`b `` gets columns, header in row 2",
+        ],
+        {"delimiter": ";", "header_row": 3, "no_header": True, "add_only": ["a.b.c", "d"], "sheet": "Data"},
+        {"vendor": ["finance.vendors"]},
+        None,
+    ]
+
+
+def test_the_result_says_why_keys_were_not_found_and_which_were_meant() -> None:
+    program = """
+import json
+from fileproc.models import Report
+from frontend.enrichment import missing_text
+proposals = [{"key": "V-00001", "score": 98, "reason": "differs in leading zeros only"}]
+mapping = {
+    "column": "vendor|id", "dataset": "finance.vendors", "matched": 1, "unmatched": 2, "empty": 0,
+    "unmatched_distinct": 2, "unmatched_sample": [{"key": "V1", "row": 2, "proposals": proposals}, {"key": "x`y"}],
+    "causes": [{"cause": "leading_zeros", "description": "Leading zeros lost", "keys": 1200}],
+}
+sizes = {"format": "csv", "rows": 3, "bytes_read": 1, "bytes_written": 1, "duration_seconds": 1}
+print(json.dumps([missing_text(Report(**sizes, mappings=[mapping])), missing_text(Report(**sizes))]))
+"""
+    done = subprocess.run([FRONTEND_PYTHON, "-c", program], capture_output=True, text=True, timeout=200, check=True)
+    some, none = json.loads(done.stdout)
+    assert none == []
+    assert some[-1] == r"Not found, for example: V1 (perhaps V-00001), x\`y."
+    assert r"| vendor\|id | Leading zeros lost | 1,200 |" in some
+
+
 def test_every_setting_is_in_the_readme() -> None:
     program = "from frontend.settings import Settings; print(*(name.upper() for name in Settings.model_fields))"
     done = subprocess.run([FRONTEND_PYTHON, "-c", program], capture_output=True, text=True, timeout=200, check=True)

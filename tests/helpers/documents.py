@@ -4,7 +4,7 @@ A block of commands says in a comment before it how it is tested:
 
 - `<!-- run: stack -->`: on the stack of the tests, as somebody who is logged in as alice; also `own stack`, `cluster`,
   and `alone`, which needs nothing up.
-- `<!-- not run: tests/test_demo.py::test_… -->`: that test does the same.
+- `<!-- not run: tests/system/test_demo.py::test_… -->`: that test does the same.
 - `<!-- not run: needs an AWS account -->`: and other reasons in `REASONS`; its form is checked.
 """
 

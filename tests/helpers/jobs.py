@@ -50,7 +50,7 @@ class Task:
         nothing = None if self.extension == "xlsx" else ""
         return len(found) == len(self.rows) and all(
             {name: json_value(value) for name, value in row.items()}
-            == {name: nothing if value == "" else value for name, value in wanted.items()}
+            == {name: nothing if value == "" else json_value(value) for name, value in wanted.items()}
             for row, wanted in zip(found, expected, strict=True)
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+import yaml
 from tests.helpers.kustomize import ROOT, Manifest, build
 
 ENVIRONMENTS = ("dev", "prod")
@@ -19,9 +20,22 @@ def overlay(name: str) -> list[Manifest]:
 
 
 def environment_objects(environment: str) -> list[Manifest]:
-    """The objects of all services in an environment, the namespace's first."""
+    """The objects of all services in an environment, the namespace's first and the departments last."""
     services = sorted(SERVICES, key=lambda service: service != "namespace")
-    return [manifest for service in services for manifest in overlay(f"{environment}/{service}")]
+    return [*(manifest for service in services for manifest in overlay(f"{environment}/{service}")), *departments()]
+
+
+def zones(environment: str) -> int:
+    """The availability zones that the operator of an environment is told of."""
+    operator = dict(pod_templates(overlay(f"{environment}/department-operator")))["department-operator"]
+    return int({each["name"]: each.get("value") for each in containers(operator)[0]["env"]}.get("ZONES", "1"))
+
+
+@cache
+def departments() -> list[Manifest]:
+    """The departments, which are the same in every environment; not to be changed."""
+    files = sorted((ROOT / "base/departments").iterdir())
+    return [yaml.safe_load(file.read_text()) for file in files]
 
 
 def of_kind(manifests: Iterable[Manifest], *kinds: str) -> list[Manifest]:

@@ -22,10 +22,11 @@ class Copies:
         self._log = stack.log(f"copies-of-{service}")
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, count: int = 1) -> None:
-        """Start so many, on ports of their own."""
-        for _ in range(count):
-            ports = {"PORT": str(free_port()), "METRICS_PORT": str(free_port())}
+    def start(self, count: int = 1) -> list[int]:
+        """Start so many, on ports of their own, which are returned."""
+        started = [free_port() for _ in range(count)]
+        for port in started:
+            ports = {"PORT": str(port), "METRICS_PORT": str(free_port())}
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     self._service.command,
@@ -35,6 +36,7 @@ class Copies:
                     stderr=log,
                 )
             self._running.append(process)
+        return started
 
     def kill(self) -> None:
         """Kill all of them as the kernel does when memory runs out: at once, with no last word."""

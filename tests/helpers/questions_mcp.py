@@ -76,7 +76,7 @@ def _lookup(world: World, user: str, era: Era, endpoint: str, data_set: DataSet,
             return world.wire(user, endpoint, era).tool(tool, **arguments, columns=[word])
 
         said = json.dumps([tool, arguments, column])
-        return Probe(f"MCP {short(endpoint)} look-up", user, column, allowed=False, ask=ask, said=said)
+        return Probe(f"MCP {short(endpoint)} look-up of a column", user, column, allowed=False, ask=ask, said=said)
 
     wanted = visible if column is None else (column,)
 
@@ -92,7 +92,7 @@ def _lookup(world: World, user: str, era: Era, endpoint: str, data_set: DataSet,
 def _arguments(world: World, schema: Mapping[str, Any], owner: DataSet) -> dict[str, Any]:
     """Arguments for a tool that this test has never heard of, from its schema."""
     keys = {data_set.key: world.keys(data_set)[0] for data_set in world.data_sets if data_set.key != "currency"}
-    others = {"keys": world.keys(owner), "query": "zq", "amount": "100"}
+    others = {"keys": world.keys(owner), "query": "zq", "amount": "100", "dataset": owner.name}
     return {name: "EUR" if "currency" in name else {**keys, **others}[name] for name in schema.get("required", ())}
 
 

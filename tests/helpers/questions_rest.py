@@ -23,7 +23,11 @@ JOB_TOOLS = ("job_status", "job_result", "job_report", "cancel_job", "retry_job"
 
 
 def file_questions(world: World, user: str, files: Mapping[str, str]) -> Iterator[Probe]:
-    """Previews by each format and column, jobs by each data set; `files` are this user's, by format."""
+    """Previews by each format and column, jobs by each data set; `files` are this user's, by format.
+
+    A column that its user may see, or whose department is not theirs, is asked for by itself with the CSV alone: with
+    the other formats all columns of the data set are asked for at once, and each cell is looked at.
+    """
     rest, browser, csv = world.rest(user), world.browser(user), files["csv"]
     yield Probe("REST departments", user, "", True, lambda _: rest.call("GET", "/api/departments"), "")
     yield Probe("browser departments", user, "", True, lambda _: browser.call("GET", "/api/departments"), "")
@@ -31,10 +35,11 @@ def file_questions(world: World, user: str, files: Mapping[str, str]) -> Iterato
     yield Probe("MCP file tools", user, "", True, lambda _: tools.tool("files_list_departments"), "")
     for data_set in world.data_sets:
         for column in (None, *data_set.columns):
+            restricted = data_set.permits(user) and column not in data_set.visible(user)
             for extension, file in files.items():
-                yield _choice(
-                    world, f"REST preview {extension}", user, rest, "preview", extension, file, data_set, column
-                )
+                if column is None or restricted or extension == "csv":
+                    interface = f"REST preview {extension}"
+                    yield _choice(world, interface, user, rest, "preview", extension, file, data_set, column)
             if data_set.permits(user) and (column is None or column in data_set.visible(user)):
                 continue
             yield _choice(world, "REST jobs refused", user, rest, "jobs", "csv", csv, data_set, column)
@@ -56,7 +61,7 @@ def _said(world: World, *more: str | None) -> str:
 
 def _choice(
     world: World,
-    face: str,
+    interface: str,
     user: str,
     rest: Rest,
     path: str,
@@ -88,7 +93,7 @@ def _choice(
 
     word = column if by_column and column is not None else data_set.ref
     allowed = data_set.permits(user) and not by_column
-    return Probe(face, user, word, allowed, ask, _said(world, data_set.ref, column), verify)
+    return Probe(interface, user, word, allowed, ask, _said(world, data_set.ref, column), verify)
 
 
 def _tool_preview(world: World, user: str, file: str, data_set: DataSet) -> Probe:

@@ -1,4 +1,4 @@
-"""The REST face as a program uses it, by plain HTTP."""
+"""The REST interface as a program uses it, by plain HTTP."""
 
 import asyncio
 import io
@@ -13,6 +13,7 @@ from urllib.parse import quote
 import aiohttp
 
 JOB_SECONDS = 60
+SELDOM = 0.5
 FINISHED = {"succeeded", "failed", "cancelled"}
 
 
@@ -88,11 +89,16 @@ class Rest:
         return dict((await self.good("GET", f"/api/jobs/{job}")).json)
 
     async def finished(self, job: str, seconds: float = JOB_SECONDS, *, every: float = 0.05) -> dict[str, Any]:
-        """A job when it has ended, in whatever way; looks at it `every` so many seconds."""
+        """A job when it has ended, in whatever way.
+
+        Looks at it after `every` so many seconds, then less and less often: each look takes time of four processes, and
+        the job runs on the same processors.
+        """
         deadline = time.monotonic() + seconds
         while (state := await self.job(job))["status"] not in FINISHED:
             assert time.monotonic() < deadline, f"job not finished in {seconds:g} s: {state}"
             await asyncio.sleep(every)
+            every = max(every, min(1.5 * every, SELDOM))
         return state
 
     async def enrich(self, name: str, data: Any, **choices: Any) -> tuple[dict[str, Any], bytes]:

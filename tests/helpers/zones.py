@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.helpers.addon_crds import definitions
 from tests.helpers.kustomize import ROOT, Manifest, build
-from tests.helpers.overlays import NAMESPACE, environment_objects, of_kind, overlay
+from tests.helpers.overlays import NAMESPACE, environment_objects, of_kind, overlay, zones
 
 from department_operator.objects import Template, beside_deployment, deployment
 from local.kubernetes.control_plane import ControlPlane
@@ -148,7 +148,7 @@ def department_objects(kubectl: Kubectl, environment: str) -> list[Manifest]:
     [template] = of_kind(overlay(f"{environment}/mcp-server"), "PodTemplate")
     made: list[Manifest] = []
     for department in kubectl.list("departments"):
-        made += beside_deployment(department)
+        made += beside_deployment(department, zones=zones(environment))
         made.append(deployment(department, Template("1", template["template"]), proves=None))
     return made
 

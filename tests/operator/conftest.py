@@ -6,7 +6,7 @@ import pytest
 from tests.operator.world import OperatorProcess, World, world
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A cluster with controllers and simulated nodes; no operator runs."""
     with world(tmp_path_factory.mktemp("operator")) as running:

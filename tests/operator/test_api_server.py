@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.operator.world import KINDS, World, department, world
+from tests.operator.world import KINDS, World, department, wait_for_definition, world
 
 from local.kubernetes.kubectl import wait_for
 
@@ -45,7 +45,7 @@ def test_the_operator_waits_for_the_kind_to_be_known(cluster: World) -> None:
             {key: schema[key] for key in ("apiVersion", "kind", "spec")}
             | {"metadata": {"name": schema["metadata"]["name"]}}
         )
-        cluster.kubectl.run("wait", "--for=condition=Established", "crd/departments.fileprocessing.internal")
+        wait_for_definition(cluster.kubectl)
         cluster.kubectl.apply(department("late"))
         cluster.wait_for_objects("late", 60)
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import httpx2
 import pytest
-from tests.operator.world import REGION, OperatorProcess, World, department
+from tests.operator.world import NOWHERE, REGION, OperatorProcess, World, department
 
 from local.aws.server import create_app, serving
 from local.kubernetes.control_plane import NAMESPACE, free_ports
@@ -28,8 +28,6 @@ DATASETS = [
     {"name": "vendors", "object": "vendors.csv", "key": "vendor_id", "search": ["name"]},
     {"name": "rates", "object": "rates.jsonl", "key": "currency"},
 ]
-# No simulated node has so much: the kubelet of its pod is this test.
-ELSEWHERE = {"resources": {"requests": {"cpu": "9000"}}}
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +127,7 @@ def test_a_department_without_data_says_so_and_becomes_ready_when_it_comes(
     cluster: World, operator: OperatorProcess, s3: tuple[Any, str], tmp_path: Path
 ) -> None:
     storage, aws = s3
-    cluster.kubectl.apply(department(NAME, datasets=DATASETS, server=ELSEWHERE))
+    cluster.kubectl.apply(department(NAME, datasets=DATASETS, server=NOWHERE))
     cluster.wait_for_objects(NAME)
     with server(cluster, aws, tmp_path):
         kubelet_says(cluster, ready=False)

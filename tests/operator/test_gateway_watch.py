@@ -22,6 +22,7 @@ import pytest_asyncio
 import urllib3
 import yaml
 from services.agentgateway.tests.world import Process, World, build_world, gateway_process, running_gateway
+from tests.operator.world import wait_for_definition
 
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane, free_ports
 from local.kubernetes.kubectl import wait_for
@@ -78,7 +79,7 @@ class Cluster:
         self._folder = folder
         self.kubectl.run("create", "namespace", NAMESPACE)
         self.kubectl.apply(ROOT / "base/department-operator/crd/customresourcedefinition.yaml")
-        self.kubectl.run("wait", "--for=condition=Established", "crd/departments.fileprocessing.internal")
+        wait_for_definition(self.kubectl)
         self.kubectl.apply(*rights("agentgateway"), *rights("mcp-research"))
         configuration = json.loads(self.kubectl.run("config", "view", "--raw", "--flatten", "-o", "json"))
         self._cluster = configuration["clusters"][0]["cluster"]
@@ -171,7 +172,7 @@ def endpoint(world: World, cluster: Cluster, tmp_path_factory: pytest.TempPathFa
 
 
 class Face:
-    """The gateway's MCP face, as people of some groups see it."""
+    """The gateway's MCP interface, as people of some groups see it."""
 
     def __init__(self, gateway: Process, world: World, session: aiohttp.ClientSession) -> None:
         self._gateway = gateway
@@ -206,7 +207,7 @@ class Face:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def face(gateway: Process, world: World) -> AsyncIterator[Face]:
+async def interface(gateway: Process, world: World) -> AsyncIterator[Face]:
     async with aiohttp.ClientSession() as session:
         yield Face(gateway, world, session)
 
@@ -218,48 +219,48 @@ def publish(cluster: Cluster, endpoint: str) -> None:
 
 
 async def test_a_new_departments_tools_are_there_for_its_groups_without_a_restart_and_gone_after_its_deletion(
-    cluster: Cluster, face: Face, endpoint: str
+    cluster: Cluster, interface: Face, endpoint: str
 ) -> None:
-    assert await face.tools("scientists") == set()
+    assert await interface.tools("scientists") == set()
     await asyncio.to_thread(publish, cluster, endpoint)
-    seconds = await face.until("scientists", lambda tools: "research_lookup_samples" in tools)
+    seconds = await interface.until("scientists", lambda tools: "research_lookup_samples" in tools)
     print(f"tools of a new department: {seconds:.2f} s after kubectl apply")
-    assert await face.tools("cooks") == set()
+    assert await interface.tools("cooks") == set()
     call = {"name": "research_lookup_samples", "arguments": {"keys": ["S-1"]}}
-    answer = await face.ask("scientists", {**LIST, "method": "tools/call", "params": call})
+    answer = await interface.ask("scientists", {**LIST, "method": "tools/call", "params": call})
     assert answer["result"]["structuredContent"]["rows"][0]["values"] == {"name": "Rock"}
-    refused = await face.ask("cooks", {**LIST, "method": "tools/call", "params": call})
+    refused = await interface.ask("cooks", {**LIST, "method": "tools/call", "params": call})
     assert "result" not in refused
 
     await asyncio.to_thread(cluster.kubectl.delete, "department", "research")
-    seconds = await face.until("scientists", lambda tools: not tools)
+    seconds = await interface.until("scientists", lambda tools: not tools)
     print(f"tools of a deleted department: gone {seconds:.2f} s after kubectl delete")
-    answer = await face.ask("scientists", {**LIST, "method": "tools/call", "params": call})
+    answer = await interface.ask("scientists", {**LIST, "method": "tools/call", "params": call})
     assert "result" not in answer
 
 
-async def test_a_change_of_groups_counts_without_a_restart(cluster: Cluster, face: Face, endpoint: str) -> None:
+async def test_a_change_of_groups_counts_without_a_restart(cluster: Cluster, interface: Face, endpoint: str) -> None:
     await asyncio.to_thread(publish, cluster, endpoint)
-    await face.until("scientists", lambda tools: "research_lookup_samples" in tools)
+    await interface.until("scientists", lambda tools: "research_lookup_samples" in tools)
     change = {"spec": {"access": {"groups": ["engineers"]}}}
     await asyncio.to_thread(cluster.kubectl.patch, "department", "research", change)
-    await face.until("scientists", lambda tools: not tools)
+    await interface.until("scientists", lambda tools: not tools)
     await asyncio.to_thread(cluster.kubectl.delete, "department", "research")
 
 
 async def test_an_api_server_that_is_away_takes_nothing_with_it_and_what_changed_is_caught_up(
-    cluster: Cluster, face: Face, endpoint: str, gateway: Process
+    cluster: Cluster, interface: Face, endpoint: str, gateway: Process
 ) -> None:
     await asyncio.to_thread(publish, cluster, endpoint)
-    await face.until("scientists", lambda tools: "research_lookup_samples" in tools)
+    await interface.until("scientists", lambda tools: "research_lookup_samples" in tools)
     plane = cluster.plane
     await asyncio.to_thread(plane.kill, "kube-apiserver")
     await asyncio.to_thread(wait_for, lambda: gateway.records("departments.watch_failed"), 30, "the gateway notices")
-    assert "research_lookup_samples" in await face.tools("scientists")
+    assert "research_lookup_samples" in await interface.tools("scientists")
     plane.start_again("kube-apiserver")
     await asyncio.to_thread(plane.wait_until_ready)
     await asyncio.to_thread(cluster.kubectl.delete, "department", "research")
-    seconds = await face.until("scientists", lambda tools: not tools, 60)
+    seconds = await interface.until("scientists", lambda tools: not tools, 60)
     print(f"caught up {seconds:.2f} s after the API server was back")
 
 

@@ -1,13 +1,12 @@
 """The operator killed at any point, gone for a while, or cut off from the API server: the end state is the same."""
 
-import json
 import time
 from typing import Any
 
 import pytest
-from tests.operator.world import World, department
+from tests.operator.world import World, content, department
 
-from local.kubernetes.kubectl import Object, wait_for
+from local.kubernetes.kubectl import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -35,32 +34,11 @@ def undisturbed(cluster: World) -> dict[str, Any]:
 
 def state(cluster: World, name: str) -> dict[str, Any]:
     """All that the operator decides of a department, without what differs from one to the next anyway."""
-    found: dict[str, Any] = {kind: _content(each, name) for kind, each in cluster.objects(name).items()}
+    found: dict[str, Any] = {kind: content(each, name) for kind, each in cluster.objects(name).items()}
     status = (cluster.department(name) or {})["status"]
     conditions = [(line["type"], line["status"], line["reason"]) for line in status["conditions"]]
     endpoint = status["endpoint"].replace(name, "NAME")
     return found | {"status": conditions, "endpoint": endpoint, "association": f"mcp-{name}" in cluster.accounts()}
-
-
-def _content(document: Object, name: str) -> Object:
-    spec = dict(document.get("spec", {}))
-    for allocated in ("clusterIP", "clusterIPs", "replicas"):
-        spec.pop(allocated, None)
-    metadata = document["metadata"]
-    annotations = {
-        key: value
-        for key, value in metadata.get("annotations", {}).items()
-        if key.startswith("fileprocessing.internal/")
-    }
-    content = {
-        "labels": metadata["labels"],
-        "annotations": annotations,
-        "owners": [(owner["kind"], owner["name"]) for owner in metadata["ownerReferences"]],
-        "spec": spec,
-        "data": document.get("data"),
-    }
-    replaced: Object = json.loads(json.dumps(content).replace(name, "NAME"))
-    return replaced
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -20,7 +20,7 @@ def finance(cluster: World, operator: OperatorProcess) -> Iterator[str]:
     cluster.remove("finance")
 
 
-def test_all_seven_objects_are_made_and_owned_by_the_department(cluster: World, finance: str) -> None:
+def test_all_nine_objects_are_made_and_owned_by_the_department(cluster: World, finance: str) -> None:
     uid = (cluster.department(finance) or {})["metadata"]["uid"]
     objects = cluster.wait_for_objects(finance)
     assert set(objects) == set(KINDS)
@@ -89,7 +89,7 @@ def test_its_service_account_has_the_departments_role(cluster: World, finance: s
 
 
 CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
-    "access": ({"access": {"groups": ["finance", "audit"]}}, {"configmap"}),
+    "access": ({"access": {"groups": ["finance", "audit"]}}, {"configmap", "rolebinding"}),
     "display name": ({"displayName": "Finance and Treasury"}, {"configmap"}),
     "toolset": ({"toolset": "finance"}, {"configmap"}),
     "a further data set": (
@@ -126,7 +126,7 @@ def test_a_changed_field_changes_only_what_it_must(cluster: World, what: str) ->
 
 def _specified(document: Object) -> Object:
     """All that is not status, and not the number of replicas."""
-    content = {key: value for key, value in document.items() if key in {"spec", "data"}}
+    content = {key: value for key, value in document.items() if key not in {"apiVersion", "kind", "metadata", "status"}}
     if isinstance(deployed := content.get("spec"), dict):
         deployed.pop("replicas", None)
     return content
@@ -142,6 +142,14 @@ def test_a_repeated_apply_of_the_same_department_changes_nothing(cluster: World,
     unsettled = {"horizontalpodautoscaler", "poddisruptionbudget"}  # their controllers write into their status
     assert {kind for kind in KINDS if before[kind] != after[kind]} <= unsettled
     cluster.remove("after-finance")
+
+
+def test_a_limit_below_the_templates_request_is_a_condition_with_advice(cluster: World) -> None:
+    cluster.kubectl.apply(department("tight", server={"resources": {"limits": {"memory": "64Mi"}}}))
+    document = cluster.wait_for_reason("tight", UpToDate="NotMade")
+    (said,) = (line["message"] for line in document["status"]["conditions"] if line["type"] == "UpToDate")
+    assert "Set both requests.memory and limits.memory in server.resources" in said
+    cluster.remove("tight")
 
 
 def test_a_department_that_no_service_could_read_is_not_accepted_and_what_runs_stays(cluster: World) -> None:
@@ -163,11 +171,16 @@ def test_a_department_that_no_service_could_read_is_not_accepted_and_what_runs_s
 
 
 def test_why_no_server_starts_is_said_in_the_schedulers_words(cluster: World) -> None:
-    cluster.kubectl.apply(department("huge", server={"resources": {"requests": {"cpu": "9000"}}}))
+    nodes = [each["metadata"]["name"] for each in cluster.kubectl.list("nodes")]
 
     def said() -> bool:
-        conditions = (cluster.department("huge") or {}).get("status", {}).get("conditions", [])
-        return any(line["type"] == "Ready" and "Insufficient cpu" in line["message"] for line in conditions)
+        conditions = (cluster.department("waits") or {}).get("status", {}).get("conditions", [])
+        return any(line["type"] == "Ready" and "were unschedulable" in line["message"] for line in conditions)
 
-    wait_for(said, 30, "the reason")
-    cluster.remove("huge")
+    cluster.kubectl.run("cordon", *nodes)
+    try:
+        cluster.kubectl.apply(department("waits"))
+        wait_for(said, 30, "the reason")
+    finally:
+        cluster.kubectl.run("uncordon", *nodes)
+    cluster.remove("waits")

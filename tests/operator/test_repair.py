@@ -220,7 +220,7 @@ def test_a_department_made_again_at_once_has_everything_again(cluster: World, op
         owners = [each["metadata"]["ownerReferences"][0]["uid"] for each in found.values()]
         return uid != old and owners == [uid] * len(KINDS)
 
-    wait_for(owned_by_the_new_one, 30, "seven objects of the new one")
+    wait_for(owned_by_the_new_one, 30, "nine objects of the new one")
     cluster.wait_for_reason("again", Ready="Serving")
     wait_for(lambda: "mcp-again" in cluster.accounts(), 20, "its association")
     cluster.remove("again")

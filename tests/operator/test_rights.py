@@ -4,10 +4,11 @@ import json
 from itertools import product
 
 import pytest
-from tests.operator.world import built
+from tests.operator.world import built, department, wait_for_definition
 
+from department_operator.objects import RBAC, beside_deployment, role_binding
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane
-from local.kubernetes.kubectl import Kubectl, KubectlError
+from local.kubernetes.kubectl import Kubectl, KubectlError, Object
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +27,7 @@ MADE = (
     "poddisruptionbudgets.policy",
     "networkpolicies.networking.k8s.io",
 )
+ROLES = ("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io")
 OTHERS = (
     "secrets",
     "pods",
@@ -33,8 +35,7 @@ OTHERS = (
     "pods/log",
     "pods/portforward",
     "serviceaccounts/token",
-    "roles.rbac.authorization.k8s.io",
-    "rolebindings.rbac.authorization.k8s.io",
+    *ROLES,
     "podtemplates",
     "nodes",
     "namespaces",
@@ -47,8 +48,25 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     wanted = {"CustomResourceDefinition", "ServiceAccount", "Role", "RoleBinding"}
     client.apply(*(each for each in built("base/department-operator") if each["kind"] in wanted))
-    client.run("wait", "--for=condition=Established", "crd/departments.fileprocessing.internal", "--timeout=30s")
+    wait_for_definition(client)
+    # As the operator applies them: it may grant this.
+    as_operator(client, *(role for each in DEPARTMENTS for role in readers(each)))
     return client
+
+
+def readers(name: str) -> list[Object]:
+    """The Role and the RoleBinding that the operator makes of a department."""
+    found = department(name, access={"groups": [name]})
+    found["metadata"]["uid"] = name
+    (role,) = (each for each in beside_deployment(found, zones=1) if each["kind"] == "Role")
+    return [role, role_binding(found)]
+
+
+def as_operator(kubectl: Kubectl, *objects: Object) -> None:
+    text = "\n---\n".join(map(json.dumps, objects))
+    kubectl.run(
+        "apply", "--server-side", "--field-manager=department-operator", f"--as={OPERATOR}", "-f", "-", stdin=text
+    )
 
 
 def allowed(
@@ -126,13 +144,22 @@ def test_the_operator_may_do_what_it_does_and_no_more(kubectl: Kubectl) -> None:
     expected = {
         *product(READ, [departments]),
         ("patch", status),
-        *product(("list", "watch", "create", "patch", "update"), MADE),
+        *product((*READ, "create", "patch", "update"), MADE),
+        *product(("list", "watch", "create", "patch", "update"), ROLES),
         *product(("list", "watch"), ["pods", "podtemplates"]),
         *product(("list", "create", "patch", "delete"), ["controllerrevisions.apps"]),
         ("create", "events"),
     }
     found = allowed(kubectl, {"user": OPERATOR}, [(verb, kind, "") for verb, kind in product(verbs, kinds)])
     assert {(verb, kind) for verb, kind, _ in found} == expected
+
+
+@pytest.mark.parametrize("right", [("", "secrets"), ("", "pods/log"), ("", "pods/exec"), (RBAC, "roles")])
+def test_the_operator_grants_nothing_that_it_has_not(kubectl: Kubectl, right: tuple[str, str]) -> None:
+    role, _ = readers("hr")
+    role["rules"].append({"apiGroups": [right[0]], "resources": [right[1]], "verbs": ["get"]})
+    with pytest.raises(KubectlError, match="attempting to grant RBAC permissions not currently held"):
+        as_operator(kubectl, role)
 
 
 def test_kubectl_auth_can_i_says_so_to_people(kubectl: Kubectl) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.operator.world import World, department, pod_template, world
+from tests.operator.world import NOWHERE, World, department, pod_template, world
 
 from local.kubernetes.kubectl import NotYet, wait_for
 
@@ -142,7 +142,7 @@ def test_departments_without_data_are_no_obstacle_and_come_last(cluster: World, 
     # Its first pod never starts, so it serves nobody; by its name it would be the first in turn.
     silent = "aaa-without-data"
     with cluster.operator():
-        cluster.kubectl.apply(department(silent, server={"resources": {"requests": {"cpu": "9000"}}}))
+        cluster.kubectl.apply(department(silent, server=NOWHERE))
         wait_for(lambda: silent in images(cluster), 20, "its Deployment")
         cluster.kubectl.apply(pod_template("4"))
         wait_for(lambda: set(images(cluster).values()) == {"4"}, 60, "version 4", state=lambda: images(cluster))

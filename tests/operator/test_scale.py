@@ -1,6 +1,7 @@
-"""How soon a department's objects are there, and what 500 departments cost."""
+"""How soon a department's objects are there, and what many departments cost."""
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from local.kubernetes.kubectl import Object, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
 ONE_BY_ONE = 100
-DEPARTMENTS = 500
+DEPARTMENTS = int(os.environ.get("SCALE_DEPARTMENTS", "500"))
+"""By night, 2,000."""
+PATIENCE = max(1.0, DEPARTMENTS / 500)
 MAX_SECONDS_P95 = 1.0
 MAX_MEMORY_MIB = 256  # the limit of the operator's container
 MAX_CALLS = 20
@@ -48,7 +51,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, audit: Path) -> Iterator[W
         f"audit-log-path={audit / 'log'}",
         "service-cluster-ip-range=10.96.0.0/16",  # a Service each: the default has 254 addresses
     ]
-    with world(tmp_path_factory.mktemp("scale"), api_server_arguments=arguments) as running:
+    with world(tmp_path_factory.mktemp("scale"), node_memory="1Ti", api_server_arguments=arguments) as running:
         yield running
 
 
@@ -64,7 +67,7 @@ def made(cluster: World, names: set[str]) -> list[Object]:
     return [each for each in found if each["metadata"]["labels"]["fileprocessing.internal/department"] in names]
 
 
-def test_all_seven_objects_of_a_department_are_there_within_a_second(cluster: World, audit: Path) -> None:
+def test_all_nine_objects_of_a_department_are_there_within_a_second(cluster: World, audit: Path) -> None:
     names = [f"single-{number}" for number in range(ONE_BY_ONE)]
     with cluster.operator() as operator:
         taken = []
@@ -72,7 +75,7 @@ def test_all_seven_objects_of_a_department_are_there_within_a_second(cluster: Wo
             cluster.kubectl.apply(department(name))
             taken.append(_seconds_until_made(cluster, name))
         p50, p95 = quantiles(taken, n=100)[49], quantiles(taken, n=100)[94]
-        print(f"seven objects, one department after another: p50 {p50:.2f} s, p95 {p95:.2f} s, most {max(taken):.2f} s")
+        print(f"nine objects, one department after another: p50 {p50:.2f} s, p95 {p95:.2f} s, most {max(taken):.2f} s")
         assert p95 <= MAX_SECONDS_P95
         assert operator.process.poll() is None
         assert len(made(cluster, set(names))) == ONE_BY_ONE * len(KINDS)
@@ -89,7 +92,7 @@ def _seconds_until_made(cluster: World, name: str) -> float:
 
 @dataclass(frozen=True)
 class Many:
-    """What it took to make 500 departments at once."""
+    """What it took to make all departments at once."""
 
     names: frozenset[str]
     operator: OperatorProcess
@@ -100,7 +103,7 @@ class Many:
 
 @pytest.fixture(scope="module")
 def many(cluster: World, audit: Path) -> Iterator[Many]:
-    """500 departments, made by an operator that goes on running."""
+    """Many departments, made by an operator that goes on running."""
     names = sorted(f"many-{number:03}" for number in range(DEPARTMENTS))
     with cluster.operator() as operator:
         before = calls(audit)
@@ -108,7 +111,11 @@ def many(cluster: World, audit: Path) -> Iterator[Many]:
         for some in range(0, DEPARTMENTS, 50):
             cluster.kubectl.apply(*(department(name) for name in names[some : some + 50]))
         wait_for(
-            lambda: _ready(cluster) == set(names), 400, "all are ready", every=1, state=lambda: len(_ready(cluster))
+            lambda: _ready(cluster) == set(names),
+            400 * PATIENCE,
+            "all are ready",
+            every=1,
+            state=lambda: len(_ready(cluster)),
         )
         seconds = time.monotonic() - started
         memory = psutil.Process(operator.process.pid).memory_info().rss / 2**20
@@ -121,8 +128,8 @@ def _ready(cluster: World) -> set[str]:
     return {row[0] for row in rows if row[1] == "True"}
 
 
-@pytest.mark.timeout(600)
-def test_500_departments_become_ready(cluster: World, many: Many) -> None:
+@pytest.mark.timeout(600 * PATIENCE)
+def test_many_departments_become_ready(cluster: World, many: Many) -> None:
     each = many.asked.total() / DEPARTMENTS
     print(
         f"{DEPARTMENTS} departments: ready after {many.seconds:.0f} s, operator {many.memory:.0f} MiB, "
@@ -134,7 +141,7 @@ def test_500_departments_become_ready(cluster: World, many: Many) -> None:
 
 
 def test_at_rest_nothing_is_asked_of_the_api_server_but_watches(many: Many, audit: Path) -> None:
-    wait_for(lambda: _still(audit), 60, "it is at rest")
+    wait_for(lambda: _still(audit), 60 * PATIENCE, "it is at rest")
     before = calls(audit)
     time.sleep(REST_SECONDS)
     rest = calls(audit) - before
@@ -148,16 +155,16 @@ def _still(audit: Path) -> bool:
     return set(calls(audit) - before) <= {"watch"}
 
 
-def test_a_restart_with_500_departments_changes_nothing(cluster: World, many: Many, audit: Path) -> None:
+def test_a_restart_with_many_departments_changes_nothing(cluster: World, many: Many, audit: Path) -> None:
     names = set(many.names)
     before = {each["metadata"]["uid"]: _settled(each) for each in made(cluster, names)}
     many.operator.kill()
     started = time.monotonic()
     with cluster.operator() as operator:
         looks = "department_operator_reconcile_seconds_count"
-        wait_for(lambda: operator.metric(looks) >= DEPARTMENTS, 120, "all are looked at")
+        wait_for(lambda: operator.metric(looks) >= DEPARTMENTS, 120 * PATIENCE, "all are looked at")
         print(f"looked at {DEPARTMENTS} departments {time.monotonic() - started:.0f} s after the start")
-        wait_for(lambda: _still(audit), 60, "it is at rest")
+        wait_for(lambda: _still(audit), 60 * PATIENCE, "it is at rest")
     assert {each["metadata"]["uid"]: _settled(each) for each in made(cluster, names)} == before
 
 

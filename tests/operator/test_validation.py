@@ -2,11 +2,12 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 import yaml
-from tests.operator.world import ROOT, built, department, spec
+from tests.helpers.overlays import departments
+from tests.operator.departments import OTHER, RIGHT, WRONG, dataset
+from tests.operator.world import ROOT, built, department, spec, wait_for_definition
 
 from common.departments import TOOLSET_TOOLS, InvalidDepartment, name_conflict, parse_department
 from department_operator.validation import invalidity
@@ -33,10 +34,11 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     client.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each}} for each in namespaces))
     objects = built("base/department-operator/crd")
     client.apply(*(each for each in objects if each["kind"] == "CustomResourceDefinition"))
-    client.run("wait", "--for=condition=Established", "crd/departments.fileprocessing.internal", "--timeout=30s")
+    wait_for_definition(client)
     client.apply(*(placed(in_git(name), BEFORE) for name, _, _ in OVERLAPS))
     client.apply(*(placed(department(name), BEFORE) for _, name, _ in OVERLAPS))
-    client.apply(*objects)
+    # The namespaces of this test apart from the operator's are as if each had an operator.
+    client.apply(*(each for each in objects if each["metadata"]["name"] != "file-processing-department-namespace"))
     client.apply(*(placed(in_git(name), SERVED) for name, _, _ in OVERLAPS))
     client.apply(*(placed(department(name), LONGER) for _, name, _ in OVERLAPS))
     for place, name in ((SERVED, OVERLAPS[-1][1]), (LONGER, OVERLAPS[-1][0])):
@@ -57,150 +59,7 @@ def placed(document: Object, namespace: str) -> Object:
     return {**document, "metadata": {"name": document["metadata"]["name"], "namespace": namespace}}
 
 
-def dataset(**changes: Any) -> dict[str, Any]:
-    """The one data set of a specification, with changes; None takes a field away."""
-    changed = spec()["datasets"][0] | changes
-    return {"datasets": [{key: value for key, value in changed.items() if value is not None}]}
-
-
-def without(field: str) -> Object:
-    document = department("finance")
-    del document["spec"][field]
-    return document
-
-
-SERVER_REPLICAS = "replicas.min is greater than replicas.max"
-FOLDER = "it always lies in the department's own folder, departments/mcp-<department>/"
-COLUMNS = "and with no other groups than"
-
-# What is wrong, the Department, what a person is told, and whether a service that reads it from a file refuses it too
-# (what is the operator's alone, or would only be odd, is not the services' to refuse).
-WRONG: dict[str, tuple[Object, str, bool]] = {
-    "a name in capitals": (department("Finance"), "lower case", True),
-    "a name with a dot": (department("fin.ance"), "a department's name has at most 40 lower-case letters", True),
-    "a name that begins with a digit": (department("1finance"), "begins with a letter", True),
-    "a name that is too long": (department("f" * 41), "at most 40 lower-case letters", True),
-    "no specification": ({**department("finance"), "spec": None}, 'missing required field "spec"', True),
-    "no display name": (without("displayName"), 'missing required field "displayName"', True),
-    "an empty display name": (department("finance", displayName=""), "spec.displayName", True),
-    "a display name that is too long": (department("finance", displayName="f" * 81), "more than 80", True),
-    "an unknown toolset": (
-        department("finance", toolset="sales"),
-        'supported values: "generic", "finance", "hr", "legal"',
-        True,
-    ),
-    "no access": (without("access"), 'missing required field "access"', True),
-    "no group": (department("finance", access={"groups": []}), "should have at least 1 item", True),
-    "a group instead of a list": (
-        department("finance", access={"groups": "finance"}),
-        'got "string", expected "array"',
-        True,
-    ),
-    "an empty group": (department("finance", access={"groups": [""]}), "spec.access.groups[0]", False),
-    "a group twice": (department("finance", access={"groups": ["a", "a"]}), "Duplicate value", False),
-    "no data set": (department("finance", datasets=[]), "should have at least 1 item", True),
-    "two data sets of one name": (
-        department("finance", datasets=spec()["datasets"] * 2),
-        'spec.datasets[1]: Duplicate value: {"name":"vendors"}',
-        False,
-    ),
-    "a data set's name with a dash": (
-        department("finance", **dataset(name="vendor-list")),
-        "a data set's name has lower-case letters, digits and underscores",
-        True,
-    ),
-    "no object": (
-        department("finance", **dataset(object=None)),
-        'missing required field "object"',
-        True,
-    ),
-    "another department's folder": (department("finance", **dataset(object="../mcp-hr/salaries.csv")), FOLDER, True),
-    "an address instead of an object": (department("finance", **dataset(object="s3://hr/all.csv")), FOLDER, True),
-    "a format that is not read": (
-        department("finance", **dataset(object="vendors.xlsx")),
-        "an object ends with .csv, .jsonl or .parquet",
-        True,
-    ),
-    "no key": (
-        department("finance", **dataset(key=None)),
-        'missing required field "key"',
-        True,
-    ),
-    "an empty alias": (department("finance", **dataset(aliases=[""])), "spec.datasets[0].aliases[0]", True),
-    "a pattern that does not compile": (
-        department("finance", **dataset(pattern="^V-([0-9]$")),
-        "missing closing )",
-        True,
-    ),
-    "a pattern of too many characters": (department("finance", **dataset(pattern="a" * 257)), "more than 256", True),
-    "a pattern that the services read in another way": (
-        department("finance", **dataset(pattern=r"^\pL+$")),
-        "which the services cannot read",
-        True,
-    ),
-    "a pattern with flags inside": (department("finance", **dataset(pattern="^a(?i)b$")), COLUMNS, True),
-    "a path to the data": (department("finance", path="s3://other"), '(Department.spec): unknown field "path"', True),
-    "a misspelt field": (
-        department("finance", **dataset(restrictedColumn=["iban"])),
-        '(Department.spec.datasets[0]): unknown field "restrictedColumn"',
-        True,
-    ),
-    "fewer replicas at most than at least": (
-        department("finance", server={"replicas": {"min": 5, "max": 2}}),
-        SERVER_REPLICAS,
-        False,
-    ),
-    "more replicas at least than there are by default at most": (
-        department("finance", server={"replicas": {"min": 5}}),
-        SERVER_REPLICAS,
-        False,
-    ),
-    "no replica": (department("finance", server={"replicas": {"min": 0}}), "greater than or equal to 1", False),
-    "a quantity without a unit that there is": (
-        department("finance", server={"resources": {"requests": {"memory": "256MB"}}}),
-        "a quantity is a positive number with a unit, such as 100m, 256Mi or 1Gi",
-        False,
-    ),
-    "more memory asked for than allowed": (
-        department("finance", server={"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}),
-        "requests.memory is greater than limits.memory",
-        False,
-    ),
-    "a limit of CPU": (
-        department("finance", server={"resources": {"limits": {"cpu": "1"}}}),
-        '(Department.spec.server.resources.limits): unknown field "cpu"',
-        False,
-    ),
-    "a word for yes": (
-        department("finance", server={"spreadAcrossZones": "yes"}),
-        'got "string", expected "boolean"',
-        False,
-    ),
-}
-
-RIGHT: dict[str, Object] = {
-    "the least": department("finance"),
-    "a name of 40 characters": department("f" * 40),
-    "every field": department(
-        "finance",
-        toolset="finance",
-        access={"groups": ["finance"], "restrictedGroups": ["finance-leads"]},
-        **dataset(
-            aliases=["vendor"],
-            pattern=r"^(?:V|W)-(?P<number>[0-9]{5})\.$",
-            search=["name"],
-            restrictedColumns=["iban"],
-        ),
-        server={
-            "replicas": {"min": 2, "max": 2},
-            "resources": {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1024Mi"}},
-            "spreadAcrossZones": False,
-        },
-    ),
-    "quantities as numbers": department("finance", server={"resources": {"requests": {"cpu": 1, "memory": 268435456}}}),
-}
-
-PATTERNS = ["^[A-Z]{3}$", r"\d+", r"\w[\w.]*", "a|b", "(a(b)c)", "[^a]", r"\bx\b", "x{2,3}?", r"[\]\-]", "é+", ""]
+PATTERNS = ["^[A-Z]{3}$", r"\d+", r"\w[\w.]*", "a|b", "(a(b)c)", "[^a]", r"\bx\b", "x{2,3}?", r"[\]\-]", "é+"]
 
 
 def refusal(kubectl: Kubectl, document: Object) -> str:
@@ -228,6 +87,16 @@ def test_a_wrong_department_is_refused_at_apply_in_words(kubectl: Kubectl, what:
     assert expected in message
 
 
+def test_all_that_is_wrong_is_said_at_once_and_at_its_field(kubectl: Kubectl) -> None:
+    wrong = department(
+        "1finance", displayName="f" * 81, toolset="sales", **dataset(name="v" * 40, aliases=["Vendor_ID"])
+    )
+    message = refusal(kubectl, wrong)
+    for field in ("metadata.name", "spec.displayName", "spec.toolset", "spec.datasets[0].name", "spec.datasets[0]"):
+        assert f"* {field}: Invalid value: " in message
+    assert "<nil>" not in message
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_the_services_refuse_what_they_could_not_serve_either(what: str) -> None:
     document, _, refused = WRONG[what]
@@ -247,11 +116,30 @@ def test_a_pattern_that_is_accepted_compiles_in_the_services(kubectl: Kubectl, p
     assert not read_by_services(document)
 
 
+def test_a_namespace_that_no_operator_watches_is_refused_at_apply(
+    control_plane: ControlPlane, kubectl: Kubectl
+) -> None:
+    policy = [each for each in built("base/department-operator/crd") if "namespace" in each["metadata"]["name"]]
+    kubectl.apply(*policy)
+    try:
+        elsewhere = placed(department("sales"), "default")
+        said = wait_for(lambda: refusal(kubectl, elsewhere), 30, "the policy is in force")
+        assert "no operator watches the namespace default; a Department belongs into file-processing" in said
+        assert not refusal(kubectl, department("sales"))
+    finally:
+        for each in policy:
+            kubectl.delete(each["kind"], each["metadata"]["name"])
+
+
+def test_the_operator_says_which_column_would_mean_the_keys_of_two_data_sets() -> None:
+    both = [spec()["datasets"][0] | {"aliases": ["number"]}, OTHER | {"aliases": ["Number"]}]
+    invalid = invalidity(department("finance", datasets=both), lambda _: None)
+    assert invalid == "spec.datasets: the column Number would mean the key of two data sets; let it be an alias of one."
+
+
 def test_the_departments_in_git_are_accepted(kubectl: Kubectl) -> None:
-    documents = [yaml.safe_load(file.read_text()) for file in sorted((ROOT / "base/departments").glob("*.yaml"))]
-    departments = [document for document in documents if document["kind"] == "Department"]
-    assert len(departments) >= 3
-    for document in departments:
+    assert len(departments()) >= 3
+    for document in departments():
         assert not refusal(kubectl, document)
 
 
@@ -268,11 +156,11 @@ def test_the_operator_refuses_a_name_that_another_departments_tools_begin_with(
 ) -> None:
     served = in_git(parent)
     named = {**served, "metadata": {"name": name}}
-    invalid = invalidity(named, {parent: served, name: named})
+    invalid = invalidity(named, {parent: served, name: named}.get)
     assert invalid is not None
     assert invalid.startswith(f"metadata.name: the tool {tool} of the department {parent} begins with ")
-    assert invalidity(served, {parent: served, name: named}) is None
-    assert invalidity(named, {name: named}) is None
+    assert invalidity(served, {parent: served, name: named}.get) is None
+    assert invalidity(named, {name: named}.get) is None
 
 
 @pytest.mark.parametrize(("parent", "name", "tool"), OVERLAPS)
@@ -283,6 +171,12 @@ def test_a_name_that_another_departments_tools_begin_with_is_refused_at_apply(
     assert f"metadata.name: the tool {tool} of the department {parent} begins with " in message
     assert message.endswith(f"Choose a name that does not begin with {parent}-.")
     assert not refusal(kubectl, placed(department(name), NAMESPACE)), "no such department is in this namespace"
+
+
+@pytest.mark.parametrize("tool", ["describe_datasets", "explain_keys"])
+def test_a_name_that_a_tool_of_every_department_begins_with_is_refused_at_apply(kubectl: Kubectl, tool: str) -> None:
+    message = refusal(kubectl, placed(department(f"hr-{tool.partition('_')[0]}"), SERVED))
+    assert f"metadata.name: the tool hr_{tool} of the department hr begins with " in message
 
 
 @pytest.mark.parametrize(("parent", "name", "tool"), OVERLAPS)

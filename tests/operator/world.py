@@ -1,5 +1,6 @@
 """A real control plane with simulated nodes, the operator as a process with its own rights, and EKS stood in for."""
 
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,8 @@ KINDS = (
     "horizontalpodautoscaler",
     "poddisruptionbudget",
     "networkpolicy",
+    "role",
+    "rolebinding",
 )
 
 
@@ -63,6 +66,28 @@ def conditions(found: Mapping[str, Any] | None) -> dict[str, str]:
     """Type of each condition and its reason."""
     lines = (found or {}).get("status", {}).get("conditions", [])
     return {line["type"]: line["reason"] for line in lines}
+
+
+def content(document: Mapping[str, Any], name: str) -> Object:
+    """All that the operator decides of an object, without what differs from one department to the next anyway."""
+    spec = dict(document.get("spec", {}))
+    for allocated in ("clusterIP", "clusterIPs", "replicas"):
+        spec.pop(allocated, None)
+    metadata = document["metadata"]
+    annotations = {
+        key: value
+        for key, value in metadata.get("annotations", {}).items()
+        if key.startswith("fileprocessing.internal/")
+    }
+    content = {
+        "labels": metadata["labels"],
+        "annotations": annotations,
+        "owners": [(owner["kind"], owner["name"]) for owner in metadata["ownerReferences"]],
+        "spec": spec,
+        "data": document.get("data"),
+    }
+    replaced: Object = json.loads(json.dumps(content).replace(name, "NAME"))
+    return replaced
 
 
 class OperatorProcess:
@@ -153,7 +178,7 @@ class World:
         return OperatorProcess(self.operator_kubeconfig, self.eks, log, **settings)
 
     def objects(self, name: str) -> dict[str, Object]:
-        """What there is of a department's seven objects, by kind in lower case."""
+        """What there is of a department's nine objects, by kind in lower case."""
         found = self.kubectl.list(",".join(KINDS), selector=f"fileprocessing.internal/department={name}")
         return {each["kind"].lower(): each for each in found}
 
@@ -175,7 +200,7 @@ class World:
         return wait_for(found, seconds, f"{name}: {reasons}", state=lambda: conditions(self.department(name)))
 
     def wait_for_objects(self, name: str, seconds: float = 30) -> dict[str, Object]:
-        """Wait until all seven are there."""
+        """Wait until all nine are there."""
 
         def found() -> dict[str, Object]:
             now = self.objects(name)
@@ -215,7 +240,11 @@ def user_kubeconfig(plane: ControlPlane, file: Path, account: str) -> Path:
     return file
 
 
-def node(name: str, zone: str) -> Object:
+NOWHERE = {"resources": {"requests": {"memory": "28Gi"}, "limits": {"memory": "28Gi"}}}
+"""The server of a department whose pods never start: no simulated node has so much."""
+
+
+def node(name: str, zone: str, memory: str) -> Object:
     """A node that kwok simulates."""
     return {
         "apiVersion": "v1",
@@ -226,10 +255,16 @@ def node(name: str, zone: str) -> Object:
             "labels": {"topology.kubernetes.io/zone": zone, "kubernetes.io/hostname": name},
         },
         "status": {
-            "allocatable": {"cpu": "256", "memory": "1Ti", "pods": "2000"},
-            "capacity": {"cpu": "256", "memory": "1Ti", "pods": "2000"},
+            "allocatable": {"cpu": "256", "memory": memory, "pods": "2000"},
+            "capacity": {"cpu": "256", "memory": memory, "pods": "2000"},
         },
     }
+
+
+def wait_for_definition(kubectl: Kubectl) -> None:
+    """Wait until the API server serves Departments; `kubectl wait` fails where there is no condition yet."""
+    wait = ("wait", "--for=condition=Established", "crd/departments.fileprocessing.internal", "--timeout=10s")
+    wait_for(lambda: kubectl.run(*wait), 30, "the definition of Departments is established")
 
 
 def prepare(plane: ControlPlane) -> None:
@@ -238,7 +273,7 @@ def prepare(plane: ControlPlane) -> None:
     kubectl.apply(*(each for each in built("base/namespace") if each["kind"] != "ResourceQuota"))
     wanted = {"CustomResourceDefinition", "ServiceAccount", "Role", "RoleBinding"}
     kubectl.apply(*(each for each in built("base/department-operator") if each["kind"] in wanted))
-    kubectl.run("wait", "--for=condition=Established", "crd/departments.fileprocessing.internal", "--timeout=30s")
+    wait_for_definition(kubectl)
     kubectl.apply(pod_template("1"))
 
 
@@ -250,13 +285,13 @@ def pod_template(version: str, **container: Any) -> Object:
 
 
 @contextmanager
-def world(folder: Path, *, controllers: bool = True, **options: Any) -> Iterator[World]:
+def world(folder: Path, *, controllers: bool = True, node_memory: str = "27Gi", **options: Any) -> Iterator[World]:
     """Everything but an operator; without controllers no pod is ever made."""
     folder.mkdir(parents=True, exist_ok=True)
     associations = PodIdentityAssociations(_nothing_else)
     with ControlPlane(folder / "plane", controllers=controllers, **options) as plane, serving(associations, 0) as eks:
         prepare(plane)
-        plane.kubectl.apply(*(node(f"node-{zone}", zone) for zone in ("a", "b", "c")))
+        plane.kubectl.apply(*(node(f"node-{zone}", zone, node_memory) for zone in ("a", "b", "c")))
         kubeconfig = user_kubeconfig(plane, folder / "operator.kubeconfig", "department-operator")
         yield World(plane, kubeconfig, f"http://127.0.0.1:{eks.port}", associations, folder)
 

@@ -59,5 +59,5 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def rest(world: World, session: aiohttp.ClientSession) -> Callable[[str], Rest]:
-    """The REST face of the gateway's Service, as a demo user uses it."""
+    """The REST interface of the gateway's Service, as a demo user uses it."""
     return lambda user: Rest(session, world.api, bearer(world.tokens[user]))

@@ -7,7 +7,16 @@ from pathlib import Path
 import psutil
 import pytest
 from botocore.credentials import Credentials
-from tests.frontend.conftest import browser, packages, people, screenshots, site_data
+from tests.frontend.conftest import (
+    browser,
+    desks,
+    packages,
+    people,
+    person,
+    screenshots,
+    site_data,
+)
+from tests.frontend.person import Desks, Person, in_chat
 from tests.frontend.site import Site, running_site
 from tests.helpers.stack import Settings
 from tests.replicas.certificates import serve_bundle
@@ -17,7 +26,7 @@ from tests.replicas.replica import REPLICAS
 
 from local import names
 
-__all__ = ["browser", "packages", "people", "screenshots", "site_data"]
+__all__ = ["browser", "desks", "packages", "people", "person", "screenshots", "site_data"]
 
 
 def witness(folder: Path, name: str) -> Path:
@@ -94,3 +103,10 @@ def site(packages: None, database: Postgres, bundle: str, tmp_path_factory: pyte
 def seconds_of_start(site: Site) -> dict[str, float]:
     """Seconds of a processor that each replica needed until it was ready."""
     return {name: sum(psutil.Process(site.pid(name)).cpu_times()[:2]) for name in REPLICAS}
+
+
+@pytest.fixture
+def alice_in_chat(site: Site, desks: Desks, screenshots: Path) -> Iterator[Person]:
+    """alice, who has just opened the chat: here a conversation may begin at another replica than the one before."""
+    with in_chat("alice", site.app, desks, screenshots) as person:
+        yield person

@@ -15,7 +15,6 @@ from tests.frontend.test_first_page import (
     test_a_reload_in_the_middle_of_a_job_loses_nothing,
     test_a_user_without_any_department_is_told_whom_to_ask,
 )
-from tests.frontend.test_large_files import large, test_200_mb_in_the_chat_do_not_pass_through_langflows_memory
 from tests.frontend.test_login import (
     test_an_expired_login_in_the_chat_leads_to_the_login_and_back_to_the_chat,
     test_an_expired_login_on_the_first_page_is_told_and_mended_by_one_click,
@@ -24,8 +23,6 @@ from tests.frontend.test_login import (
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 __all__ = [
-    "large",
-    "test_200_mb_in_the_chat_do_not_pass_through_langflows_memory",
     "test_a_broken_file_is_a_sentence_in_the_chat",
     "test_a_broken_file_is_explained_in_a_sentence",
     "test_a_reload_in_the_middle_of_a_job_loses_nothing",

@@ -1,22 +1,11 @@
 """Terraform's plans, and a stand-in for AWS to apply them to."""
 
-import contextlib
-import fcntl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infrastructure.terraform import Workspace, cache, environment_plan
-
-
-@contextlib.contextmanager
-def alone(name: str) -> Iterator[None]:
-    """One process at a time: what the others wait for is in the cache when it is their turn."""
-    with (cache() / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+from infrastructure.terraform import Workspace, alone, environment_plan
 
 
 def _plan(name: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:

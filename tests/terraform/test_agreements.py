@@ -14,8 +14,8 @@ from tests.helpers.kustomize import ROOT
 from tests.helpers.overlays import containers, environment_objects, pod_templates
 
 from agentgateway.settings import Settings as GatewaySettings
-from application.aws import make_clients
-from application.objects import Objects
+from application.aws.clients import make_clients
+from application.aws.objects import Objects
 from application.settings import ApiSettings, WorkerSettings
 from common.settings import load_settings
 from department_operator.settings import Settings as OperatorSettings

@@ -29,7 +29,8 @@ PLATFORM: Final[dict[str, Any]] = {
 }
 SERVICES: Final = ("agentgateway", "application", "department-operator", "frontend", "mcp-server", "namespace")
 CHARTS: Final = ("aws-load-balancer-controller", "cluster-autoscaler", "external-secrets", "keda")
-DEPARTMENTS: Final = tuple(f"department-{name}" for name in ("finance", "hr", "legal"))
+NAMES: Final = ("finance", "hr", "legal")
+DEPARTMENTS: Final = tuple(f"{kind}-{name}" for kind in ("department", "project-department") for name in NAMES)
 UPGRADE: Final = """\
 images:
 - name: quay.io/argoproj/argocd
@@ -123,11 +124,32 @@ def test_terraform_keeps_facts_and_the_root_application_only(bootstrap: Bootstra
     assert bootstrap.changes() == {}
 
 
-def test_argo_cd_takes_over_itself_and_makes_every_application(argocd: ArgoCD, bootstrap: Bootstrap) -> None:
+def test_argo_cd_makes_every_application(argocd: ArgoCD) -> None:
     expected = {"root", "argocd", "argocd-integration", *CHARTS, *SERVICES, *DEPARTMENTS}
     argocd.wait("root", "is Synced", is_synced)
-    argocd.wait("argocd", "is Synced and Healthy", lambda each: is_synced(each) and health(each) == "Healthy")
     wait_for(lambda: set(argocd.applications()) == expected, 120, f"there are {sorted(expected)}")
+
+
+def test_what_came_before_the_add_ons_converges_when_they_come_with_no_hand(argocd: ArgoCD, kubectl: Kubectl) -> None:
+    """The charts are on the internet; here their kinds come late, last one first."""
+
+    def refused(application: Object) -> bool:
+        operation = application.get("status", {}).get("operationState", {})
+        return bool(operation.get("retryCount")) and not is_synced(application)
+
+    # Not later than that: Argo CD waits twice as long before each retry.
+    for name in ("argocd-integration", "application"):
+        argocd.wait(name, "was refused once", refused)
+    for definition in reversed(addons.definitions()):
+        kubectl.apply(definition)
+    for name in ("argocd-integration", *SERVICES, *DEPARTMENTS):
+        argocd.wait(name, "is Synced", is_synced)
+    for name in ("argocd-integration", *SERVICES):
+        argocd.wait_healthy(name)
+
+
+def test_argo_cd_takes_over_itself(argocd: ArgoCD, bootstrap: Bootstrap) -> None:
+    argocd.wait("argocd", "is Synced and Healthy", lambda each: is_synced(each) and health(each) == "Healthy")
     server = argocd.kubectl.get("deployment", "argocd-server", namespace=ARGOCD)
     assert server is not None
     assert server["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"].startswith("argocd:")
@@ -155,19 +177,6 @@ def test_a_second_plan_is_empty_also_after_argo_cd_has_upgraded_itself_from_git(
     assert settings(kubectl)["timeout.hard.reconciliation"] == "7h"
     assert settings(kubectl)["url"] == PLATFORM["argocd"]["url"], "what Terraform wrote stays"
     assert bootstrap.changes() == {}
-
-
-def test_what_came_before_the_add_ons_converges_when_they_come_with_no_hand(argocd: ArgoCD, kubectl: Kubectl) -> None:
-    """The charts are on the internet; here their kinds come late, last one first."""
-    early = argocd.applications()
-    assert not is_synced(early["argocd-integration"])
-    assert not is_synced(early["application"])
-    for definition in reversed(addons.definitions()):
-        kubectl.apply(definition)
-    for name in ("argocd-integration", *SERVICES, *DEPARTMENTS):
-        argocd.wait(name, "is Synced", is_synced)
-    for name in ("argocd-integration", *SERVICES):
-        argocd.wait_healthy(name)
 
 
 def test_a_changed_fact_changes_the_config_map_alone(bootstrap: Bootstrap, kubectl: Kubectl) -> None:
@@ -207,7 +216,15 @@ def test_destroy_leaves_all_that_runs_and_no_stuck_finalizer(
 def test_without_argo_cd_everything_of_it_goes_at_once(
     argocd: ArgoCD, bootstrap: Bootstrap, cluster: EmptyCluster, kubectl: Kubectl
 ) -> None:
-    """Nothing that it made waits for it, so that a cluster can be emptied, and destroyed, in any order."""
+    """Nothing else that it made waits for it, so that a cluster can be emptied, and destroyed, in any order."""
+    kubectl.delete("applicationset", "departments", "department-projects", namespace=ARGOCD)
+    wait_for(
+        lambda: not set(DEPARTMENTS) & set(argocd.applications()),
+        120,
+        "departments, which dev deletes, are gone",
+        state=lambda: going(kubectl),
+    )
+    assert kubectl.list("department", namespace="file-processing") == []
     cluster.stop_argocd()
     kubectl.run("delete", "namespace", "argocd", "file-processing", "--timeout=240s", seconds=260)
     left: list[Object] = [each for each in kubectl.list("namespaces") if each["metadata"]["name"] == ARGOCD]

@@ -6,7 +6,11 @@ restored instance a replica of its source, which on AWS it is not.
 """
 
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import boto3
@@ -14,6 +18,7 @@ import pytest
 from tests.helpers.moto_server import moto_server
 
 from infrastructure.terraform import REGION, REPOSITORY, Workspace
+from local.kubernetes.kubectl import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -40,6 +45,8 @@ module "database" {
   client_security_group_id = "sg-0a1b2c3d4e5f60713"
 }
 """
+Running = dict[Callable[[Path], None], Future[None]]
+
 STAND_IN: Final = """
 import sys, uuid
 from moto.rds.models import DBInstance
@@ -55,35 +62,30 @@ main(sys.argv[1:])
 """
 
 
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the stand-in."""
-    with moto_server(tmp_path_factory.mktemp("stand-in") / "log", ("-c", STAND_IN)) as url:
-        yield url
-
-
 def client(endpoint: str, service: Any) -> Any:
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=REGION)
     return session.client(service, endpoint_url=endpoint)
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> Workspace:
-    """A root that has the database alone, applied."""
-    made = Workspace(tmp_path_factory.mktemp("database") / "tree", endpoint=endpoint)
-    made.path(ROOT).mkdir()
-    (made.path(ROOT) / "main.tf").write_text(MODULE)
-    made.detach(ROOT)
-    ec2 = client(endpoint, "ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnets = [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{11 + place}.0/24", AvailabilityZone=f"{REGION}{zone}")
-        for place, zone in enumerate("ab")
-    ]
-    made.write_variables(ROOT, {"vpc_id": vpc, "subnet_ids": [each["Subnet"]["SubnetId"] for each in subnets]})
-    made.init(ROOT)
-    apply(made)
-    return made
+@contextmanager
+def database(folder: Path) -> Iterator[tuple[Workspace, Any]]:
+    """A root that has the database alone, applied to a stand-in of its own; and a client of that stand-in's RDS."""
+    folder.mkdir()
+    with moto_server(folder / "log", ("-c", STAND_IN)) as endpoint:
+        made = Workspace(folder / "tree", endpoint=endpoint)
+        made.path(ROOT).mkdir()
+        (made.path(ROOT) / "main.tf").write_text(MODULE)
+        made.detach(ROOT)
+        ec2 = client(endpoint, "ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{11 + place}.0/24", AvailabilityZone=f"{REGION}{zone}")
+            for place, zone in enumerate("ab")
+        ]
+        made.write_variables(ROOT, {"vpc_id": vpc, "subnet_ids": [each["Subnet"]["SubnetId"] for each in subnets]})
+        made.init(ROOT)
+        apply(made)
+        yield made, client(endpoint, "rds")
 
 
 def apply(workspace: Workspace) -> None:
@@ -133,36 +135,60 @@ def documented() -> list[list[str]]:
     ]
 
 
-def test_the_documented_restore_ends_with_the_restored_instance_under_terraform(
-    workspace: Workspace, endpoint: str
-) -> None:
-    rds = client(endpoint, "rds")
-    forgotten = changes(workspace)  # what the stand-in does not give back as it was sent
-    before = identifiers(rds)["prod-frontend"]
-    restore(rds)
-    restored = identifiers(rds)["prod-frontend"]
-    assert restored != before
-    for arguments in documented():
-        if arguments[0] == "apply":
-            assert {tuple(actions) for actions, _ in changes(workspace).values()} <= {("update",)}
-            apply(workspace)
-        else:
-            workspace.run(ROOT, *arguments)
-    assert identifiers(rds) == {"prod-frontend": restored, "prod-frontend-before": before}
-    assert changes(workspace) == forgotten
+def documented_restore(folder: Path) -> None:
+    with database(folder) as (workspace, rds):
+        forgotten = changes(workspace)  # what the stand-in does not give back as it was sent
+        before = identifiers(rds)["prod-frontend"]
+        restore(rds)
+        restored = identifiers(rds)["prod-frontend"]
+        assert restored != before
+        for arguments in documented():
+            if arguments[0] == "apply":
+                assert {tuple(actions) for actions, _ in changes(workspace).values()} <= {("update",)}
+                apply(workspace)
+            else:
+                workspace.run(ROOT, *arguments)
+        assert identifiers(rds) == {"prod-frontend": restored, "prod-frontend-before": before}
+        assert changes(workspace) == forgotten
 
 
-def test_a_destroy_and_apply_again_in_the_same_hour_works(workspace: Workspace, endpoint: str) -> None:
-    rds = client(endpoint, "rds")
+def destroyed_twice(folder: Path) -> None:
+    with database(folder) as (workspace, rds):
 
-    def destroy() -> None:
+        def snapshots() -> set[str]:
+            found = rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+            return {each["DBSnapshotIdentifier"] for each in found}
+
+        destroy = ("destroy", "-auto-approve", "-no-color")
         rds.modify_db_instance(DBInstanceIdentifier="prod-frontend", DeletionProtection=False, ApplyImmediately=True)
-        workspace.run(ROOT, "destroy", "-auto-approve", "-no-color")
+        workspace.run(ROOT, *destroy)
+        apply(workspace)
+        groups = client(workspace.environment["AWS_ENDPOINT_URL"], "logs").describe_log_groups(
+            logGroupNamePrefix="/aws/rds/instance/prod-frontend/"
+        )
+        assert {each["retentionInDays"] for each in groups["logGroups"]} == {30}
+        rds.modify_db_instance(DBInstanceIdentifier="prod-frontend", DeletionProtection=False, ApplyImmediately=True)
+        command = ["terraform", *destroy]
+        with subprocess.Popen(command, cwd=workspace.path(ROOT), env=workspace.environment) as process:
+            try:
+                # The first destroy has shown how it ends: nobody need wait until the provider has seen it again.
+                wait_for(lambda: len(snapshots()) == 2 or process.poll() is not None, 120, "the second snapshot")
+            finally:
+                process.kill()
+        assert len({name for name in snapshots() if name.startswith("prod-frontend-final-")}) == 2
 
-    destroy()
-    apply(workspace)
-    groups = client(endpoint, "logs").describe_log_groups(logGroupNamePrefix="/aws/rds/instance/prod-frontend/")
-    assert {each["retentionInDays"] for each in groups["logGroups"]} == {30}
-    destroy()
-    names = [each["DBSnapshotIdentifier"] for each in rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]]
-    assert len([name for name in names if name.startswith("prod-frontend-final-")]) == 2
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Both at once: the provider waits more than a minute whenever an instance is made, changed or deleted."""
+    folder = tmp_path_factory.mktemp("database")
+    with ThreadPoolExecutor() as pool:
+        yield {each: pool.submit(each, folder / each.__name__) for each in (documented_restore, destroyed_twice)}
+
+
+def test_the_documented_restore_ends_with_the_restored_instance_under_terraform(running: Running) -> None:
+    running[documented_restore].result()
+
+
+def test_a_destroy_and_apply_again_in_the_same_hour_works(running: Running) -> None:
+    running[destroyed_twice].result()

@@ -7,6 +7,7 @@ import pytest
 from tests.terraform.iam_simulator import Request, decide
 
 from infrastructure.policies import Document, bucket_policies, endpoint_policies, key_policies, roles
+from infrastructure.resources import Plan
 from infrastructure.terraform import ACCOUNT_ID, REGION
 
 pytestmark = pytest.mark.slow
@@ -329,7 +330,7 @@ def decisions(dev_plan: dict[str, Any], prod_plan: dict[str, Any]) -> dict[tuple
     return decided
 
 
-def resource_policies(plan: dict[str, Any]) -> dict[str, Document]:
+def resource_policies(plan: Plan) -> dict[str, Document]:
     """The policies of buckets and of the signing key, by ARN; the key's is invented, since AWS gives it."""
     (signing,) = key_policies(plan, "signing")
     return {f"arn:aws:s3:::{name}": policy for name, policy in bucket_policies(plan).items()} | {KEY: signing}

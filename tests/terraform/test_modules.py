@@ -1,6 +1,5 @@
 """Every module by itself: formatted, valid, linted, scanned, documented, and what its own tests say."""
 
-import fcntl
 import json
 import re
 import shutil
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from infrastructure.terraform import REPOSITORY, Workspace, cache
+from infrastructure.terraform import REPOSITORY, Workspace, alone, cache
 from local.kubernetes.tools import tool
 
 pytestmark = pytest.mark.slow
@@ -149,8 +148,7 @@ def test_the_linter_finds_nothing(workspace: Workspace) -> None:
 def checkov() -> Path:
     """The scanner's program, in a virtual environment of its own in the user's cache: its packages suit no other."""
     home = cache() / CHECKOV.replace("==", "-")
-    with (cache() / "checkov.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone("checkov"):
         if not (home / "installed").exists():
             uv = str(REPOSITORY / "tools/uv")
             subprocess.run([uv, "venv", "--quiet", "--clear", str(home)], check=True, timeout=60)

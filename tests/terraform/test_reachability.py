@@ -5,11 +5,10 @@ from ipaddress import IPv4Network
 from typing import Any, Final
 
 import pytest
-from tests.terraform.conftest import alone
 
 from infrastructure.network import Network
 from infrastructure.reachability import Reachability
-from infrastructure.terraform import environment_plan
+from infrastructure.terraform import alone, environment_plan
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""Who may take which role, decided by the trust of the roles in the plans; and what the role for images may do."""
+"""Who may take which role, decided by the trust of the roles in the plans; and what a plan of Terraform may read."""
 
 import json
 from collections.abc import Mapping
@@ -77,38 +77,6 @@ def test_pods_of_another_cluster_or_account_get_nothing(environment: str, known:
     ]
     assert may_take(asked) == [False] * len(asked)
     assert may_take([(known["application"], PODS, mine)]) == [True]
-
-
-IMAGES: Final = [
-    ("ecr:GetAuthorizationToken", "*", True),
-    ("ecr:InitiateLayerUpload", "repository/agentgateway", True),
-    ("ecr:UploadLayerPart", "repository/agentgateway", True),
-    ("ecr:CompleteLayerUpload", "repository/frontend", True),
-    ("ecr:PutImage", "repository/mcp-server", True),
-    ("ecr:BatchCheckLayerAvailability", "repository/application", True),
-    ("ecr:PutImage", "repository/another", False),
-    ("ecr:BatchDeleteImage", "repository/agentgateway", False),
-    ("ecr:DeleteRepository", "repository/agentgateway", False),
-    ("ecr:SetRepositoryPolicy", "repository/agentgateway", False),
-    ("ecr:PutImageTagMutability", "repository/agentgateway", False),
-]
-
-
-def test_workflows_push_images_and_do_nothing_else(shared_plan: dict[str, Any]) -> None:
-    push = roles(shared_plan)["github-push-images"]
-    asked = [
-        (push, Request(action, place if place == "*" else f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:{place}"))
-        for action, place, _ in IMAGES
-    ]
-    assert decide(asked) == [allowed for _, _, allowed in IMAGES]
-
-
-def test_a_promotion_tags_images_and_uploads_nothing(shared_plan: dict[str, Any]) -> None:
-    promote = roles(shared_plan)["github-promote-images"]
-    repository = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/agentgateway"
-    wanted = {"ecr:BatchGetImage": True, "ecr:PutImage": True, "ecr:InitiateLayerUpload": False}
-    wanted |= {"ecr:UploadLayerPart": False, "ecr:BatchDeleteImage": False, "ecr:PutLifecyclePolicy": False}
-    assert decide([(promote, Request(action, repository)) for action in wanted]) == list(wanted.values())
 
 
 ISSUER: Final = "token.actions.githubusercontent.com"

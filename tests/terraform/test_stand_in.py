@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -64,6 +65,38 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@dataclass(frozen=True)
+class FirstScript:
+    """A running `state/first-time`, with a stand-in for AWS of its own."""
+
+    workspace: Workspace
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def first_script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstScript]:
+    """The script, started before all tests: for a minute it only waits until the bucket's rules are in force."""
+    folder = tmp_path_factory.mktemp("first-script")
+    with moto_server(folder / "log") as endpoint:
+        workspace = Workspace(folder / "tree", endpoint=endpoint)
+        root = workspace.path("state")
+        text = (root / "versions.tf").read_text()
+        (root / "versions.tf").write_text(
+            text.replace('backend "s3" {', 'backend "s3" {\n    use_path_style = true\n    skip_s3_checksum = true')
+        )
+        (root / "account_override.tf").write_text(workspace.provider)
+        (workspace.path("modules/state") / "stand_in_override.tf").write_text(OPEN_BUCKET)
+        command = [str(root / "first-time"), "example-company-terraform-state"]
+        log = folder / "script.log"
+        with (
+            log.open("w") as output,
+            subprocess.Popen(command, env=workspace.environment, stdout=output, stderr=output) as process,
+        ):
+            yield FirstScript(workspace, process, log)
+            process.kill()
+
+
 def empty(endpoint: str) -> None:
     """Let the stand-in forget what was made before: by another test, or by the same one when it ran first."""
     httpx2.post(f"{endpoint}/moto-api/reset", timeout=60).raise_for_status()
@@ -115,32 +148,31 @@ class Environment:
             if change["change"]["actions"] not in (["no-op"], ["read"]) and not forgotten(change)
         }
 
-    def apply(self, *arguments: str) -> None:
-        self.workspace.run(ROOT, "apply", "-auto-approve", "-no-color", "-parallelism=12", *arguments)
+    def run(self, command: Literal["apply", "destroy"], *arguments: str) -> None:
+        """Apply or destroy; most of the time the provider waits, so that much of it may wait at once."""
+        self.workspace.run(ROOT, command, "-auto-approve", "-no-color", "-parallelism=30", *arguments)
 
     def identifiers(self) -> dict[str, Any]:
-        """The identifier that AWS gave each resource, by address."""
-        state = json.loads(self.workspace.run(ROOT, "show", "-json").stdout)
-        modules = [state["values"]["root_module"]]
-        for module in modules:
-            modules.extend(module.get("child_modules", ()))
+        """The identifier that AWS gave each managed resource, by address; from the file, which needs no provider."""
+        state = json.loads((self.workspace.path(ROOT) / "terraform.tfstate").read_text())
         return {
-            each["address"]: each["values"].get("id")
-            for module in modules
-            for each in module.get("resources", ())
+            f"{each['module']}.{each['type']}.{each['name']}{key(instance)}": instance["attributes"].get("id")
+            for each in state["resources"]
             if each["mode"] == "managed"
+            for instance in each["instances"]
         }
 
-    def in_state(self) -> list[str]:
-        listed = self.workspace.run(ROOT, "state", "list").stdout.splitlines()
-        return [address for address in listed if ".data." not in address]
+
+def key(instance: dict[str, Any]) -> str:
+    """The key of an instance as an address ends with it; nothing where it is the only one."""
+    return f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else ""
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory, endpoint: str, dev_plan: dict[str, Any]) -> Environment:
     empty(endpoint)
     made = Environment(tmp_path_factory.mktemp("environment") / "tree", endpoint)
-    made.apply(*made.targets(dev_plan))
+    made.run("apply", *made.targets(dev_plan))
     return made
 
 
@@ -148,7 +180,7 @@ def test_an_environment_is_made(environment: Environment, dev_plan: dict[str, An
     planned = {
         each.address for each in resources(dev_plan) if not {each.type, f"{each.type}.{each.name}"} & LACKING.keys()
     }
-    assert planned <= set(environment.in_state())
+    assert planned <= environment.identifiers().keys()
     assert len(planned) > 150
     print(f"{len(planned)} of {len(resources(dev_plan))} resources applied")
 
@@ -160,14 +192,15 @@ def test_a_second_plan_is_empty(environment: Environment, dev_plan: dict[str, An
 def test_a_zone_is_added_without_replacing_anything(environment: Environment, dev_plan: dict[str, Any]) -> None:
     override = environment.workspace.path(ROOT) / "zone_override.tf"
     override.write_text(ONE_ZONE_MORE)
-    changes = environment.plan(*environment.targets(dev_plan))
+    # What is there was asked for by the plan before.
+    changes = environment.plan("-refresh=false", *environment.targets(dev_plan))
     assert {"create"} < {action for actions in changes.values() for action in actions} <= {"create", "update"}
     created = [address for address, actions in changes.items() if actions == ["create"]]
     assert any('aws_subnet.private["ap-southeast-1c"]' in address for address in created)
     assert not any('["ap-southeast-1a"]' in address for address in created if "autoscal" not in address)
     # What is new alone: the stand-in cannot bear that what it forgot is sent again.
     before = environment.identifiers()
-    environment.apply(*(f"-target={address}" for address in created))
+    environment.run("apply", "-refresh=false", *(f"-target={address}" for address in created))
     after = environment.identifiers()
     assert before.items() <= after.items()
     assert set(created) <= set(after)
@@ -175,10 +208,10 @@ def test_a_zone_is_added_without_replacing_anything(environment: Environment, de
 
 def test_destroy_leaves_nothing(environment: Environment) -> None:
     (environment.workspace.path(ROOT) / "zone_override.tf").unlink(missing_ok=True)
-    kept = [each for each in environment.in_state() if any(f".{kind}." in each for kind in DIFFERS["undeletable"])]
+    kept = [each for each in environment.identifiers() if any(f".{kind}." in each for kind in DIFFERS["undeletable"])]
     environment.workspace.run(ROOT, "state", "rm", *kept)
-    environment.workspace.run(ROOT, "destroy", "-auto-approve", "-no-color", "-parallelism=12")
-    assert environment.in_state() == []
+    environment.run("destroy", "-refresh=false")
+    assert environment.identifiers() == {}
     assert environment.client("s3").list_buckets()["Buckets"] == []
     vpcs = environment.client("ec2").describe_vpcs()["Vpcs"]
     assert [vpc for vpc in vpcs if not vpc["IsDefault"]] == []
@@ -229,31 +262,15 @@ def test_an_unprotected_environments_secrets_are_made_again_right_after_a_destro
     assert len(planned) == 2
 
 
-def test_the_first_script_makes_the_bucket_and_moves_its_own_state_there(endpoint: str, tmp_path: Path) -> None:
-    empty(endpoint)
-    workspace = Workspace(tmp_path / "tree", endpoint=endpoint)
-    root = workspace.path("state")
-    text = (root / "versions.tf").read_text()
-    (root / "versions.tf").write_text(
-        text.replace('backend "s3" {', 'backend "s3" {\n    use_path_style = true\n    skip_s3_checksum = true')
-    )
-    (root / "account_override.tf").write_text(workspace.provider)
-    (workspace.path("modules/state") / "stand_in_override.tf").write_text(OPEN_BUCKET)
-    done = subprocess.run(
-        [root / "first-time", "example-company-terraform-state"],
-        env=workspace.environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_the_first_script_makes_the_bucket_and_moves_its_own_state_there(first_script: FirstScript) -> None:
+    assert first_script.process.wait(240) == 0, first_script.log.read_text()
+    workspace = first_script.workspace
     listed = workspace.run("state", "state", "list").stdout
     assert "module.state.aws_s3_bucket.this" in listed
-    assert not (root / "terraform.tfstate").exists()
+    assert not (workspace.path("state") / "terraform.tfstate").exists()
     # By S3's own key, not one of KMS: the account of another environment could not use the key that AWS manages.
     session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=REGION)
-    state = session.client("s3", endpoint_url=endpoint).head_object(
+    state = session.client("s3", endpoint_url=workspace.environment["AWS_ENDPOINT_URL"]).head_object(
         Bucket="example-company-terraform-state", Key="state/terraform.tfstate"
     )
     assert state["ServerSideEncryption"] == "AES256"

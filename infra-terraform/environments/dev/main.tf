@@ -5,7 +5,7 @@ module "platform" {
   environment = "dev"
   account     = var.account
   region      = "ap-southeast-1"
-  departments = ["finance", "hr", "legal"]
+  departments = "${path.root}/../../../base/departments"
 
   zones               = ["ap-southeast-1a", "ap-southeast-1b"]
   node_zones          = ["ap-southeast-1a"]

@@ -5,7 +5,7 @@ module "platform" {
   environment = "prod"
   account     = var.account
   region      = "ap-southeast-1"
-  departments = ["finance", "hr", "legal"]
+  departments = "${path.root}/../../../base/departments"
 
   zones               = ["ap-southeast-1a", "ap-southeast-1b", "ap-southeast-1c"]
   node_zones          = ["ap-southeast-1a", "ap-southeast-1b", "ap-southeast-1c"]

@@ -1,6 +1,9 @@
 locals {
-  hosts  = { for name in ["app", "api", "argocd"] : name => "${name}.${var.account.domain}" }
-  groups = setunion(var.departments, [for name in var.departments : "${name}-leads"], ["platform"])
+  hosts = { for name in ["app", "api", "argocd"] : name => "${name}.${var.account.domain}" }
+
+  departments = [for file in fileset(var.departments, "*.yaml") : yamldecode(file("${var.departments}/${file}"))]
+  accesses    = [for department in local.departments : department.spec.access]
+  groups      = setunion(["platform"], flatten([for access in local.accesses : [access.groups, lookup(access, "restrictedGroups", [])]]))
 }
 
 module "network" {

@@ -55,9 +55,14 @@ variable "region" {
 }
 
 variable "departments" {
-  description = "Departments whose people get a group each, and one more of those who see restricted columns. The departments themselves are objects in the cluster."
-  type        = set(string)
+  description = "Folder of the Department objects, one YAML file each: the groups that they name are made in the user pool."
+  type        = string
   nullable    = false
+
+  validation {
+    condition     = length(fileset(var.departments, "*.yaml")) > 0
+    error_message = "departments must be a folder with Department objects, for example $${path.root}/../../../base/departments."
+  }
 }
 
 variable "zones" {

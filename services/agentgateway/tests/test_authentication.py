@@ -1,4 +1,4 @@
-"""Every bad token at every face: refused alike, so that nobody learns which part of a forged one was good."""
+"""Every bad token at every endpoint: refused alike, so that nobody learns which part of a forged one was good."""
 
 import asyncio
 import base64
@@ -18,8 +18,8 @@ from services.agentgateway.tests.fakes import UserPool
 from services.agentgateway.tests.world import World, running_gateway
 from services.common.tests.api_server import SigningKey
 
-from agentgateway.authentication import Authenticator, Issuer, cognito_identity
-from agentgateway.errors import Unauthenticated
+from agentgateway.http.errors import Unauthenticated
+from agentgateway.identity.authentication import Authenticator, Issuer, cognito_identity
 from common.jwks import JwksCache
 
 pytestmark = pytest.mark.slow
@@ -111,8 +111,8 @@ BAD_TOKENS: dict[str, Callable[[UserPool], str]] = {
 }
 
 
-async def ask(client: aiohttp.ClientSession, gateway: str, face: str, token: str | None) -> tuple[int, bytes, Any]:
-    method, path, header = FACES[face]
+async def ask(client: aiohttp.ClientSession, gateway: str, endpoint: str, token: str | None) -> tuple[int, bytes, Any]:
+    method, path, header = FACES[endpoint]
     headers = {"accept": "application/json, text/event-stream"}
     if token is not None:
         headers[header] = f"Bearer {token}" if header == "authorization" else token
@@ -122,22 +122,22 @@ async def ask(client: aiohttp.ClientSession, gateway: str, face: str, token: str
         return response.status, await response.read(), kept
 
 
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("endpoint", FACES)
 async def test_a_good_token_is_accepted_at_every_face(
-    world: World, gateway: str, client: aiohttp.ClientSession, face: str
+    world: World, gateway: str, client: aiohttp.ClientSession, endpoint: str
 ) -> None:
-    status, _, _ = await ask(client, gateway, face, world.pool.token())
+    status, _, _ = await ask(client, gateway, endpoint, world.pool.token())
     # The department itself is not up here; what matters is that the gateway let the call through.
-    assert status == (503 if face == "department" else 200 if face == "mcp" else 201)
+    assert status == (503 if endpoint == "department" else 200 if endpoint == "mcp" else 201)
 
 
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("endpoint", FACES)
 @pytest.mark.parametrize("kind", BAD_TOKENS)
 async def test_every_bad_token_is_refused_alike(
-    world: World, gateway: str, client: aiohttp.ClientSession, face: str, kind: str
+    world: World, gateway: str, client: aiohttp.ClientSession, endpoint: str, kind: str
 ) -> None:
-    reference = await ask(client, gateway, face, "a.b.c")
-    refused = await ask(client, gateway, face, BAD_TOKENS[kind](world.pool))
+    reference = await ask(client, gateway, endpoint, "a.b.c")
+    refused = await ask(client, gateway, endpoint, BAD_TOKENS[kind](world.pool))
     assert refused == reference
     status, body, headers = refused
     assert status == 401
@@ -147,11 +147,11 @@ async def test_every_bad_token_is_refused_alike(
     assert b"Traceback" not in body
 
 
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("endpoint", FACES)
 async def test_no_token_gets_a_challenge_without_an_error(
-    gateway: str, client: aiohttp.ClientSession, face: str
+    gateway: str, client: aiohttp.ClientSession, endpoint: str
 ) -> None:
-    status, _, headers = await ask(client, gateway, face, None)
+    status, _, headers = await ask(client, gateway, endpoint, None)
     assert status == 401
     assert "error=" not in headers["www-authenticate"]
 
@@ -183,7 +183,7 @@ async def test_a_token_that_was_asked_for_with_a_resource_is_accepted_for_this_g
         assert status == 401, resource
 
 
-async def test_what_the_token_says_about_the_caller_reaches_the_application(
+async def test_what_the_token_says_about_the_caller_access_the_application(
     world: World, gateway: str, client: aiohttp.ClientSession
 ) -> None:
     token = world.pool.token(None, sub="subject-7", username="dana", **{"cognito:groups": ["hr", "legal"]})

@@ -1,4 +1,4 @@
-"""The browser's face: the load balancer knows a browser by a cookie, so a foreign page must not be able to write."""
+"""The browser's endpoint: the load balancer knows a browser by a cookie, so no foreign page may write."""
 
 import aiohttp
 import pytest

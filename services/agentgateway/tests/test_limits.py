@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from services.agentgateway.tests.world import World, authorization, last, running_gateway, until
 
-from agentgateway.rate_limit import RateLimiter
+from agentgateway.http.rate_limit import RateLimiter
 from common.caller import Caller
 
 pytestmark = pytest.mark.slow
@@ -246,8 +246,8 @@ async def test_who_has_too_many_requests_under_way_waits_for_one_to_end_and_nobo
         eager, path = authorization(world, sub="eager"), f"{gateway}/api/jobs/events/events"
         async with client.get(path, headers=eager) as first, client.get(path, headers=eager) as second:
             assert (first.status, second.status) == (200, 200)
-            for face in ("/api/jobs", "/mcp"):
-                async with client.post(gateway + face, headers=eager) as refused:
+            for endpoint in ("/api/jobs", "/mcp"):
+                async with client.post(gateway + endpoint, headers=eager) as refused:
                     assert (refused.status, refused.headers["retry-after"]) == (429, "1")
             async with client.get(path, headers=authorization(world, sub="patient")) as other:
                 assert other.status == 200
@@ -270,16 +270,44 @@ async def test_who_asks_too_often_is_told_when_to_come_back_and_nobody_else_wait
     async with running_gateway(world, rate_limit="3 per day") as gateway:
         eager = authorization(world, sub="eager")
         statuses = []
-        for face, header in (("/api/jobs", eager), ("/gateway/api/jobs", eager)) * 3:
+        for endpoint, header in (("/api/jobs", eager), ("/gateway/api/jobs", eager)) * 3:
             token = header["authorization"].removeprefix("Bearer ")
-            headers = header if face == "/api/jobs" else {"x-amzn-oidc-accesstoken": token}
-            async with client.get(gateway + face, headers=headers) as response:
+            headers = header if endpoint == "/api/jobs" else {"x-amzn-oidc-accesstoken": token}
+            async with client.get(gateway + endpoint, headers=headers) as response:
                 statuses.append(response.status)
                 refused = response
         assert statuses == [201, 201, 201, 429, 429, 429]
         assert int(refused.headers["retry-after"]) >= 1
         async with client.get(f"{gateway}/api/jobs", headers=authorization(world, sub="patient")) as response:
             assert response.status == 201
+
+
+def test_large_requests_use_up_the_share_of_many_small_ones() -> None:
+    limiter, caller, other = RateLimiter("10 per day", 5), *(Caller(each, "x", frozenset(), "iam") for each in "ab")
+    assert [limiter.check_size(caller, size) is None for size in (16384, 16384, 16384, 8192)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    # What is too large for any window uses up a whole one.
+    assert [limiter.check_size(other, 4 << 20) is None for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_large_request_passes_under_any_limit_once_the_one_before_is_paid_off(limit: int) -> None:
+    limiter, caller = RateLimiter(f"{limit} per 1 second", 5), Caller("1", "x", frozenset(), "iam")
+
+    def is_allowed() -> bool:
+        return limiter.check(caller) is None and limiter.check_size(caller, 1 << 20) is None
+
+    assert is_allowed()
+    assert not is_allowed()
+    # A client that tries again and again gets through all the same.
+    deadline = time.monotonic() + 10
+    while not is_allowed():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_wait_that_is_told_is_enough() -> None:

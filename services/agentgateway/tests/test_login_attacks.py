@@ -1,6 +1,6 @@
 """Attacks on the login: forged consent, injected and replayed codes, mixed-up clients, downgrades, framing.
 
-The catalogue is RFC 9700 (best current practice) and the MCP specification's security best practices.
+The catalog is RFC 9700 (best current practice) and the MCP specification's security best practices.
 """
 
 from collections.abc import AsyncIterator
@@ -357,7 +357,7 @@ async def test_a_loopback_port_may_differ_from_the_registered_one(site: Site) ->
 
 
 @pytest.mark.parametrize(("error", "told"), [("access_denied", "access_denied"), ("invalid_scope", "server_error")])
-async def test_an_error_of_the_pool_reaches_the_client(site: Site, error: str, told: str) -> None:
+async def test_an_error_of_the_pool_access_the_client(site: Site, error: str, told: str) -> None:
     site.pool.error = error
     await site.browser.open(site.start())
     assert (site.browser.answer["error"], site.browser.answer["iss"]) == (told, site.url)

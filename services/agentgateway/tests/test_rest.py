@@ -1,4 +1,4 @@
-"""The REST face forwards the contract's paths to the application, and nothing else."""
+"""The REST endpoint forwards the contract's paths to the application, and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,8 +11,8 @@ from services.agentgateway.tests.fakes import serving
 from services.agentgateway.tests.world import World, authorization, last, listening_socket, running_gateway, until
 from yarl import URL
 
-from agentgateway import application
-from agentgateway.paths import route_of
+from agentgateway.rest import application
+from agentgateway.rest.paths import route_of
 from common.problem import Problem
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ UNREACHABLE = [
 
 
 @pytest.mark.parametrize(("method", "target"), REACHABLE)
-async def test_each_path_of_the_contract_reaches_the_application_as_it_is(
+async def test_each_path_of_the_contract_access_the_application_as_it_is(
     world: World, gateway: str, client: aiohttp.ClientSession, method: str, target: str
 ) -> None:
     body = b'{"a": 1}' if method == "POST" else None
@@ -210,7 +210,7 @@ async def test_an_upload_that_breaks_off_is_not_taken_for_a_whole_one(world: Wor
     assert await reader.read() == b""
 
 
-async def test_an_early_answer_reaches_a_client_that_is_still_sending(
+async def test_an_early_answer_access_a_client_that_is_still_sending(
     world: World, gateway: str, client: aiohttp.ClientSession
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.agentgateway.tests.presigning import presign
 
-from agentgateway.errors import InvalidExchange
-from agentgateway.roles import RoleGroups
-from agentgateway.sts import parse_presigned
+from agentgateway.http.errors import InvalidExchange
+from agentgateway.identity.roles import RoleGroups
+from agentgateway.identity.sts import parse_presigned
 
 ENDPOINT = "https://sts.eu-west-1.amazonaws.com"
 CREDENTIALS = Credentials("ASIATESTING00000000", "secret", "a/session+token==")

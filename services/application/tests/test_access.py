@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from services.application.tests.support.departments import FakeDataset, FakeDepartment
 
-from application.access import Access
+from application.departments.access import Access
 from application.engine import ColumnInfo, DatasetInfo, DatasetRef, Format
 from application.records import Job, JobProgress, MappedDataset
 from common.caller import Caller

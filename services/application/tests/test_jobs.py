@@ -65,8 +65,8 @@ def test_a_file_goes_in_and_comes_back_enriched(dana: Client, invoices: str) -> 
 
 
 def test_departments_mapping_and_columns_are_as_the_caller_says(dana: Client, invoices: str) -> None:
-    wish = {"mapping": {"vendor_id": ["finance.vendors"]}, "columns": {"finance.vendors": ["country"]}}
-    job = dana.submit(invoices, **wish)
+    wanted = {"mapping": {"vendor_id": ["finance.vendors"]}, "columns": {"finance.vendors": ["country"]}}
+    job = dana.submit(invoices, **wanted)
     assert dana.wait(job)["departments"] == ["finance"]
     assert dana.result(job).splitlines()[0] == b"invoice,vendor_id,buyer,amount,vendor_id.finance.country"
     job = dana.submit(invoices, departments=["hr"])
@@ -90,7 +90,7 @@ def test_a_caller_gets_what_their_groups_may_see_and_no_more(stack: Stack, dana:
 
 
 @pytest.mark.parametrize(
-    ("wish", "slug"),
+    ("wanted", "slug"),
     [
         ({"departments": ["marketing"]}, "unknown-department"),
         ({"departments": ["hr"]}, "unknown-department"),
@@ -105,13 +105,13 @@ def test_a_caller_gets_what_their_groups_may_see_and_no_more(stack: Stack, dana:
     ],
 )
 def test_a_wish_that_cannot_be_granted_is_refused_for_job_and_preview_alike(
-    alice: Client, wish: dict[str, Any], slug: str
+    alice: Client, wanted: dict[str, Any], slug: str
 ) -> None:
     file = alice.upload(INVOICES)
     for path in ("/api/jobs", "/api/preview"):
-        answer = alice.call("POST", path, document={"file": file, **wish})
+        answer = alice.call("POST", path, document={"file": file, **wanted})
         assert (answer.status, answer.slug) == (422, slug)
-        assert b"employees" not in answer.body.replace(json.dumps(wish).encode(), b"")
+        assert b"employees" not in answer.body.replace(json.dumps(wanted).encode(), b"")
     assert alice.call("GET", "/api/jobs").json()["jobs"] == []
 
 
@@ -180,8 +180,8 @@ def test_a_job_whose_file_is_broken_further_down_fails_with_the_place(stack: Sta
 
 
 def test_the_same_key_and_request_are_one_job_however_often_they_come(dana: Client, invoices: str) -> None:
-    def submit(key: str, **wish: Any) -> Any:
-        document = {"file": invoices, **wish}
+    def submit(key: str, **wanted: Any) -> Any:
+        document = {"file": invoices, **wanted}
         return dana.call("POST", "/api/jobs", document=document, headers={"idempotency-key": key})
 
     with ThreadPoolExecutor(8) as pool:

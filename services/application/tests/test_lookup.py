@@ -14,10 +14,10 @@ from services.application.tests.support.departments import FakeDepartment
 from services.application.tests.support.stack import Platform
 from services.common.tests.api_server import ISSUER
 
-from application.department_client import DepartmentClient, new_session
+from application.departments.client import DepartmentClient, new_session
+from application.departments.lookup import DepartmentLookup
 from application.engine import Cancelled, DatasetRef, DepartmentUnavailable
 from application.errors import DepartmentRefused
-from application.lookup import DepartmentLookup
 from common.caller import Caller
 from common.departments import DepartmentDirectory
 from common.service_tokens import ServiceIdentitySettings, ServiceTokenSource

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.names import checked_name, content_disposition, result_name
+from application.files.names import checked_name, content_disposition, result_name
 from common.problem import Problem
 
 HEADER = re.compile(r"attachment; filename=\"([ !#-&(-\[\]-~']*)\"(?:; filename\*=UTF-8''([A-Za-z0-9._~%-]+))?")

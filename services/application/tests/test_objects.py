@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from services.application.tests.support.fault_proxy import Fault, calls
 from services.application.tests.support.stack import AWS, REGION, Platform
 
-from application.aws import make_clients
+from application.aws.clients import make_clients
+from application.aws.objects import PART_BYTES, Objects
+from application.aws.sink import ObjectSink
+from application.aws.source import ObjectSource
 from application.errors import ObjectGone
-from application.objects import PART_BYTES, Objects
-from application.sink import ObjectSink
-from application.source import ObjectSource
 
 pytestmark = pytest.mark.slow
 

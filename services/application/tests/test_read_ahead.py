@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from application.api.results import read_ahead
+from application.jobs.result_routes import read_ahead
 
 
 class Source:

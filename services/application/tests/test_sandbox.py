@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -19,7 +21,10 @@ from application.engine import (
     Cancelled,
     DatasetRef,
     DepartmentUnavailable,
+    FileSource,
+    Format,
     InputError,
+    Limits,
     LookupBatch,
     Preview,
     Progress,
@@ -27,7 +32,7 @@ from application.engine import (
     detect_format,
 )
 from application.sandbox import Budget, Cancellation, Sandbox
-from application.sandbox.parent import Usage
+from application.sandbox.process import Usage
 from application.settings import ApiSettings, WorkerSettings
 
 MEBIBYTE = 1 << 20
@@ -108,13 +113,33 @@ def test_a_file_is_enriched_with_progress_as_without_a_process_of_its_own(sandbo
 
 def test_what_is_wrong_with_a_file_is_told_with_its_place(sandbox: Sandbox) -> None:
     with pytest.raises(InputError) as caught:
-        job(sandbox, b"vendor_id,b\nV-00001,2\nV-00002\n", "a.csv")
+        job(sandbox, b"vendor_id,b\nV-00001,2\nV-00002,3,4\n", "a.csv")
     assert (caught.value.slug, caught.value.row) == ("ragged-row", 3)
 
 
 def test_an_error_of_a_department_is_told_as_it_is(sandbox: Sandbox) -> None:
     with pytest.raises(DepartmentUnavailable, match="finance: timed out"):
         job(sandbox, CSV, "a.csv", Broken(departments().sets))
+
+
+@pytest.mark.parametrize("kind", [EOFError, TimeoutError, BrokenPipeError])
+def test_an_error_of_storage_is_no_error_of_the_file(sandbox: Sandbox, kind: type[Exception]) -> None:
+    class Storage(FileSource):
+        def read(self, size: int = -1, /) -> bytes:
+            raise kind("storage failed")
+
+    with pytest.raises(kind, match="storage failed"):
+        sandbox.enrich(
+            Storage(io.BytesIO(CSV)),
+            Format.CSV,
+            (),
+            departments(),
+            io.BytesIO(),
+            progress=lambda _: None,
+            limits=DEFAULT_LIMITS,
+            budget=JOB,
+            cancellation=Cancellation(),
+        )
 
 
 @pytest.mark.parametrize("start", ["<!--", "](", "`", "``` ", "[a]: "])
@@ -201,6 +226,52 @@ def test_work_that_is_cancelled_ends_with_its_process(sandbox: Sandbox, ended: l
     thread.join(30)
     assert isinstance(errors[0], Cancelled)
     assert os.WTERMSIG(ended[before].status) == signal.SIGKILL
+
+
+HIJACKS = {
+    "half a message": "files.sendall(told + HEADER.pack(Kind.WRITE, 9) + b'half')",
+    "half a question": "files.sendall(told); lookups[0].sendall(HEADER.pack(Kind.LOOKUP, 9) + b'half')",
+    "no message is read": "files.sendall(told + (HEADER.pack(Kind.READ, 12) + READ.pack(0, PIECE)) * 100)",
+}
+"""What a process sends that runs an attacker's code, before it falls silent."""
+
+
+@dataclass
+class Hijack:
+    """An argument that takes over the process which unpickles it."""
+
+    sent: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        code = (
+            "import sys, time\n"
+            "from application.sandbox.frames import HEADER, PIECE, PROGRESS, READ, Kind\n"
+            "serve = sys._getframe(1).f_locals\n"
+            "files, lookups = serve['files'], serve['lookups']\n"
+            "told = HEADER.pack(Kind.PROGRESS, PROGRESS.size) + PROGRESS.pack(1, 1, 1, 1)\n"
+            f"{self.sent}\n"
+            "time.sleep(600)"
+        )
+        return exec, (code, {})
+
+
+@pytest.mark.parametrize("sent", HIJACKS.values(), ids=HIJACKS)
+@pytest.mark.parametrize("how", ["cancelled", "out of time"])
+def test_a_hijacked_process_cannot_outlast_its_work(sandbox: Sandbox, sent: str, how: str) -> None:
+    cancellation = Cancellation()
+    cancel = threading.Timer(0.3, cancellation.cancel)
+    with pytest.raises(Cancelled if how == "cancelled" else InputError, match="0.5 s" if how != "cancelled" else None):
+        sandbox.enrich(
+            source_of(CSV),
+            Format.CSV,
+            (),
+            departments(),
+            io.BytesIO(),
+            progress=lambda _: cancel.start() if how == "cancelled" else None,
+            limits=cast("Limits", Hijack(sent)),
+            budget=Budget(JOB.memory, JOB.cpu, 60 if how == "cancelled" else 0.5),
+            cancellation=cancellation,
+        )
 
 
 def zygotes() -> list[psutil.Process]:

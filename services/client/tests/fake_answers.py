@@ -44,6 +44,16 @@ PREVIEW: dict[str, Any] = {
     ],
     "unmapped": ["amount"],
     "questions": [],
+    "detected": {
+        "format": "csv",
+        "encoding": {"value": "windows-1252", "reason": "a guess"},
+        "delimiter": {"value": ";", "reason": "it divides the first rows into 2 cells"},
+        "quote": None,
+        "header_row": {"value": 1, "reason": "the first line of the file"},
+        "decimal": None,
+        "sheets": [{"name": "Data", "header_row": 3, "has_keys": True, "used": True}],
+        "options": ["encoding", "delimiter", "header_row"],
+    },
 }
 DEPARTMENTS: dict[str, Any] = {
     "departments": [

@@ -10,7 +10,8 @@ from services.client.tests.fake_answers import PREVIEW
 from services.client.tests.fake_service import FakeService, at_once, problem, serve
 from starlette.responses import JSONResponse
 
-from fileproc.models import Preview
+from common.file_options import FileOptions
+from fileproc.models import FILE_OPTIONS, Preview
 from fileproc.tables import show_preview
 
 ENRICHED = b"vendor_id,amount,ACME\nV-00001,10,ACME\nV-99999,20,ACME\n"
@@ -47,6 +48,29 @@ def test_what_is_wished_for_reaches_the_service(
             "columns": {"finance.vendors": ["name=x"]},
         }
     ]
+
+
+def test_options_of_the_file_are_those_of_the_service(
+    command: Command, service: FakeService, invoices: Path, out: Path
+) -> None:
+    values = {
+        "sheet": "2", "header_row": 3, "delimiter": "tab", "quote": "none", "decimal": ",", "encoding": "utf-16",
+        "add_only": ["finance.vendors.name", "vendor_id.finance.city"],
+    }  # fmt: skip
+    words = [
+        word
+        for name, value in values.items()
+        for each in (value if isinstance(value, list) else [value])
+        for word in (f"--{name.replace('_', '-')}", str(each))
+    ]
+    done = command("enrich", invoices, "-o", out, "--raw", *words)
+    assert done.exit_code == 0, done.output
+    assert command("enrich", invoices, "-o", out, "-f", "--no-header").exit_code == 0
+    first, second = (wish["options"] for wish in service.wishes)
+    assert (first, second) == ({**values, "raw": True}, {"no_header": True})
+    assert {*first, *second} == set(FileOptions.model_fields) == set(FILE_OPTIONS)
+    assert FileOptions(**first).given
+    assert command("preview", invoices, "--header-row", "0").exit_code == 2
 
 
 def test_enrich_for_machines_is_one_json_document(command: Command, invoices: Path, out: Path) -> None:
@@ -295,6 +319,9 @@ def test_preview_shows_evidence_and_rows_and_leaves_no_file(
     assert "because 2 of 2 values look like V-00000" in shown
     assert "Müller GmbH" in shown
     assert "Not keys: amount" in shown
+    assert "--encoding windows-1252  a guess" in shown
+    assert "--delimiter ;" in shown
+    assert "--sheet 'Data'  gets columns, header in row 3" in shown
     assert service.files == {}
     assert json.loads(command("preview", invoices, "--json").stdout) == PREVIEW
 

@@ -37,6 +37,10 @@ ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "contracts_expiring": [{"as_of": "2026-11-01", "within_days": 365}],
     "search_clauses": [{"query": "liability"}],
     "describe_datasets": [{}, {"wrong": 1}],
+    "explain_keys": [
+        {"dataset": name, "keys": ["v-00001", "E3", "C-1", "Acme", "band S1", "DE89370400440532013000"]}
+        for name in ("vendors", "rates", "employees", "contracts", "clauses")
+    ],
 }
 
 
@@ -147,6 +151,7 @@ async def test_a_tool_goes_with_the_column_that_it_needs(own_legal: Any, own_hr:
                 "legal_describe_datasets",
                 "legal_lookup_contracts",
                 "legal_search_contracts",
+                "legal_explain_keys",
             ]
         async with hr.client("hr") as client:
             with pytest.raises(MCPError, match="Unknown tool"):

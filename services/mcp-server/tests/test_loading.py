@@ -5,7 +5,9 @@ import datetime
 import decimal
 import io
 import json
+import re
 import string
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -87,6 +89,32 @@ def test_json_lines_keep_numbers_and_turn_what_is_mixed_into_text() -> None:
     assert table.blank_keys == 1
 
 
+def test_parquet_values_keep_what_python_has_no_type_for() -> None:
+    far = datetime.datetime.fromisoformat("9999-12-31T23:59:59")
+    nanoseconds = pa.array([1_700_000_000_123_456_789], pa.timestamp("ns"))
+    table = pa.table(
+        {
+            "id": ["a"],
+            "far": pa.array([far], pa.timestamp("us")),
+            "price": pa.array([19.99], pa.float32()),
+            "half": pa.array([0.1], pa.float16()),
+            "nested": pa.StructArray.from_arrays([nanoseconds], ["t"]),
+            "took": pa.array([90_000_000_001], pa.duration("ns")),
+            "blob": pa.array([b"P-1"]),
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, use_deprecated_int96_timestamps=True)
+    assert values(load(buffer.getvalue(), "parquet"), "a") == {
+        "far": "9999-12-31T23:59:59",
+        "price": 19.99,
+        "half": 0.099975586,
+        "nested": '{"t":"2023-11-14T22:13:20.123456"}',
+        "took": "0:01:30",
+        "blob": "P-1",
+    }
+
+
 def test_parquet_values_become_what_json_can_say() -> None:
     moment = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
     table = load(
@@ -107,7 +135,7 @@ def test_parquet_values_become_what_json_can_say() -> None:
         "moment": "2026-01-02T03:04:05+00:00",
         "money": "10.50",
         "ratio": None,
-        "blob": '"\ufffd"',
+        "blob": "ff",
         "tags": '["a"]',
         "kind": "x",
     }
@@ -200,3 +228,119 @@ def test_a_look_up_finds_what_is_there_and_nothing_else(rows: list[dict[str, Any
     for row in orjson.loads(orjson.dumps(table.lookup(keys, ["id"]))):
         if row["matched"]:
             assert row["values"]["id"] == first[row["key"]]["id"]
+
+
+EXAMPLES = [
+    [cell.strip(" ").strip("`") for cell in re.findall(r"\| ((?:`[^`]*`|[^|`])*?) (?=\|)", line)]
+    for line in Path("docs/files.md").read_text().partition("## Keys")[2].partition("\n## ")[0].splitlines()
+    if line.startswith("| `")
+]
+
+
+def key_column(key: str, kind: str) -> bytes:
+    if kind == "text":
+        return parquet(id=[key], a=["x"])
+    number = {"integer": int, "float": float, "decimal": decimal.Decimal}[kind](key)
+    return parquet(id=pa.array([number], pa.uint64() if kind == "integer" else None), a=["x"])
+
+
+@pytest.mark.parametrize(("text", "kind", "key", "found"), [row for row in EXAMPLES if len(row) == 4])
+def test_a_key_is_found_as_the_documentation_says(text: str, kind: str, key: str, found: str) -> None:
+    table = load(key_column(key, kind), "parquet")
+    assert [row["matched"] for row in table.lookup([text], ["a"])] == [found == "yes"]
+    assert (values(table, text) is not None) == (found == "yes")
+
+
+def test_two_keys_that_are_one_number_are_found_only_as_they_are_written() -> None:
+    table = load("id,a\n7.0,x\n7.00,y\n8.0,z\n8,w\n", "csv")
+    found = [values(table, key) for key in ("7.0", "7.00", "7", "8", "8.00")]
+    assert found == [{"a": "x"}, {"a": "y"}, None, {"a": "w"}, {"a": "w"}]
+
+
+def test_json_numbers_keep_every_digit() -> None:
+    lines = [
+        '{"id": 7, "big": 123456789012345678901234, "exact": 0.1234567890123456789, "mixed": 1}',
+        '{"id": 42.0, "big": 1, "exact": 1.5, "mixed": "x"}',
+        '{"id": 12345678901234567890123, "big": null, "exact": 2, "mixed": 123456789012345678901234}',
+    ]
+    table = load("\n".join(lines), "jsonl")
+    assert {column.name: column.type for column in table.columns} == {
+        "id": "decimal128(24, 1)",
+        "big": "decimal128(24, 0)",
+        "exact": "decimal128(20, 19)",
+        "mixed": "string",
+    }
+    assert values(table, "7") == {
+        "big": "123456789012345678901234",
+        "exact": "0.1234567890123456789",
+        "mixed": "1",
+    }
+    assert values(table, "42") == {"big": "1", "exact": "1.5", "mixed": "x"}
+    assert values(table, "12345678901234567890123") == {
+        "big": None,
+        "exact": "2",
+        "mixed": "123456789012345678901234",
+    }
+
+
+@pytest.mark.parametrize("number", ["1e999999", "1e-400", "9" * 100, "-" + "9" * 30 + ".5"])
+def test_a_json_number_beyond_all_types_is_text_as_it_is_written_or_a_decimal(number: str) -> None:
+    table = load(f'{{"id": "a", "n": {number}, "nested": [{number}]}}', "jsonl")
+    found = values(table, "a")
+    assert found is not None
+    assert decimal.Decimal(found["n"]) == decimal.Decimal(number)
+    assert "9" in found["nested"] or "1" in found["nested"]
+
+
+def test_a_time_that_cannot_be_shown_is_refused_when_the_object_is_read_and_not_at_a_look_up() -> None:
+    far = pa.array([10**18], pa.timestamp("us"))
+    with pytest.raises(BrokenObject, match="cannot be read as parquet"):
+        load(parquet(id=["1"], a=far), "parquet")
+    nested = pa.ListArray.from_arrays([0, 1], far)
+    with pytest.raises(BrokenObject, match="cannot be read as parquet"):
+        load(parquet(id=["1"], a=nested), "parquet")
+
+
+def test_times_of_a_nanosecond_are_read() -> None:
+    table = load(parquet(id=["1"], a=pa.array([3_600_000_000_001], pa.time64("ns"))), "parquet")
+    assert values(table, "1") == {"a": "01:00:00"}
+
+
+def test_a_dictionary_of_texts_is_read_as_texts() -> None:
+    table = load(parquet(id=["1", "2", "3"], a=pa.array(["x", None, "x"]).dictionary_encode()), "parquet")
+    assert [values(table, key) for key in "123"] == [{"a": "x"}, {"a": None}, {"a": "x"}]
+
+
+KEYS = st.one_of(
+    st.sampled_from(["1", "1.0", "1.00", "01", "a", " a ", "0", "-0.0", "10", "10.0"]), st.text(max_size=3)
+)
+
+
+@given(st.lists(KEYS, max_size=40), st.lists(KEYS, max_size=10), st.integers(1, 4))
+def test_a_look_up_finds_what_a_dictionary_of_the_first_rows_finds(
+    keys: list[str], asked: list[str], chunks: int
+) -> None:
+    first: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        if key.strip():
+            first.setdefault(key.strip(), row)
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, pa.schema({"id": pa.string(), "row": pa.int64()})) as writer:
+        for start in range(0, max(1, len(keys)), chunks):
+            part = keys[start : start + chunks]
+            numbers = pa.array(range(start, start + len(part)), pa.int64())
+            writer.write_table(pa.table({"id": pa.array(part, pa.string()), "row": numbers}))
+    if not first:
+        with pytest.raises(BrokenObject, match="no row with a key"):
+            load(sink.getvalue(), "parquet")
+        return
+    table = load(sink.getvalue(), "parquet")
+    assert list(table.keys) == list(first)
+    assert table.duplicate_keys == sum(bool(key.strip()) for key in keys) - len(first)
+    found = orjson.loads(orjson.dumps(table.lookup([*asked, *keys], ["row"])))
+    for key, answer in zip([*asked, *keys], found, strict=True):
+        if key.strip() in first:
+            assert answer["values"] == {"row": first[key.strip()]}
+        elif answer["matched"]:
+            (meant,) = (text for text, row in first.items() if row == answer["values"]["row"])
+            assert decimal.Decimal(key.strip()) == decimal.Decimal(meant)

@@ -84,6 +84,7 @@ async def test_tools_are_listed_in_one_order_for_this_caller_alone(
         "finance_lookup_vendors",
         "finance_search_vendors",
         "finance_lookup_rates",
+        "finance_explain_keys",
         "finance_convert_amount",
         "finance_check_invoice",
     ]

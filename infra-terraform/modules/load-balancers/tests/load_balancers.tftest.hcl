@@ -23,9 +23,11 @@ variables {
   }
 }
 
-run "people_log_in_on_app_and_programs_bring_tokens_to_api" {
+# One plan for all: the schema of the firewall is so large that each takes about 10 s.
+run "defaults" {
   command = plan
 
+  # People log in on app and programs bring tokens to api.
   assert {
     condition     = { for name, rule in aws_lb_listener_rule.this : name => [for action in rule.action : action.type] if contains(["app", "app-gateway", "api"], name) } == { app = ["authenticate-cognito", "forward"], app-gateway = ["authenticate-cognito", "forward"], api = ["forward"] }
     error_message = "Every path of app. must need a login, and none of api.."
@@ -45,11 +47,8 @@ run "people_log_in_on_app_and_programs_bring_tokens_to_api" {
     condition     = alltrue([for listener in aws_lb_listener.https : listener.ssl_policy == "ELBSecurityPolicy-TLS13-1-3-2021-06"]) && aws_lb_listener.http.default_action[0].redirect[0].protocol == "HTTPS"
     error_message = "Listeners must speak TLS 1.3 alone, and HTTP must lead there."
   }
-}
 
-run "a_target_group_has_one_load_balancer_and_the_name_that_manifests_bind_to" {
-  command = plan
-
+  # A target group has one load balancer and the name that manifests bind to.
   assert {
     condition     = { for name, group in aws_lb_target_group.this : name => "${group.name}:${group.port}" } == { frontend = "prod-frontend:7860", agentgateway = "prod-agentgateway:8080", agentgateway-internal = "prod-agentgateway-internal:8080", argocd = "prod-argocd:8080" }
     error_message = "Names or ports of target groups differ from the manifests'."
@@ -69,11 +68,8 @@ run "a_target_group_has_one_load_balancer_and_the_name_that_manifests_bind_to" {
     condition     = aws_lb.this["internal"].internal && !aws_lb.this["public"].internal && alltrue([for load_balancer in aws_lb.this : load_balancer.access_logs[0].enabled && load_balancer.enable_deletion_protection])
     error_message = "One load balancer is internal; both write access logs and are protected."
   }
-}
 
-run "only_what_must_reaches_a_load_balancer_or_a_pod" {
-  command = plan
-
+  # Only what must reaches a load balancer or a pod.
   assert {
     condition     = { for key, rule in aws_vpc_security_group_ingress_rule.on_premises : key => rule.from_port } == { "192.168.0.0/16" = 443 }
     error_message = "On-premises must reach HTTPS only."
@@ -83,11 +79,8 @@ run "only_what_must_reaches_a_load_balancer_or_a_pod" {
     condition     = keys(aws_vpc_security_group_ingress_rule.from_load_balancer) == ["internal 8080", "public 7860", "public 8080"]
     error_message = "Pods must be open to load balancers on service ports only; not to 9090, the metrics."
   }
-}
 
-run "the_firewall_limits_rates_and_counts_bodies_where_files_are_sent" {
-  command = plan
-
+  # The firewall limits rates and counts bodies where files are sent.
   assert {
     condition     = toset([for rule in aws_wafv2_web_acl.this.rule : rule.name]) == toset(["rate", "rate-anonymous", "bodies", "queries", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesCommonRuleSet"])
     error_message = "A rule is missing."
@@ -99,11 +92,8 @@ run "the_firewall_limits_rates_and_counts_bodies_where_files_are_sent" {
     ])
     error_message = "The five rules that read a body and the two that read a query must count."
   }
-}
 
-run "a_program_on_its_users_machine_can_log_in" {
-  command = plan
-
+  # A program on its users machine can log in.
   assert {
     condition = [
       for rule in aws_wafv2_web_acl.this.rule : rule.statement[0].and_statement[0].statement[1].not_statement[0].statement[0].byte_match_statement[0].search_string if rule.name == "queries"
@@ -119,11 +109,8 @@ run "a_program_on_its_users_machine_can_log_in" {
     ]), "/oauth/")
     error_message = "The body of a registration must be free."
   }
-}
 
-run "names_are_made_in_the_hosted_zone" {
-  command = plan
-
+  # Names are made in the hosted zone.
   assert {
     condition     = keys(aws_route53_record.public) == ["api", "app"] && keys(aws_route53_zone.internal) == ["api", "argocd"]
     error_message = "app. and api. must be public names; api. and argocd. internal ones."

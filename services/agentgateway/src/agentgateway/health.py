@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from agentgateway.application import AUDIENCE, Application
+from agentgateway.rest.application import AUDIENCE, Application
 from common.departments import Departments
 from common.jwks import JwksCache
 from common.service_tokens import ServiceTokenSource, ServiceTokenUnavailable

@@ -14,26 +14,27 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from agentgateway import audit
-from agentgateway.application import Application
-from agentgateway.authentication import Authenticator, Issuer, cognito_identity, gateway_identity
-from agentgateway.exchanges import UsedExchanges
 from agentgateway.health import Readiness
-from agentgateway.iam import IamExchange
-from agentgateway.kms import KmsSigner
-from agentgateway.mcp.face import McpFace
+from agentgateway.http.rate_limit import RateLimiter
+from agentgateway.http.server import KEEP_ALIVE_SECONDS, SECURITY_HEADERS, bounded_http
+from agentgateway.identity.authentication import Authenticator, Issuer, cognito_identity, gateway_identity
+from agentgateway.identity.exchanges import UsedExchanges
+from agentgateway.identity.iam import IamExchange
+from agentgateway.identity.kms import KmsSigner
+from agentgateway.identity.roles import RoleGroups
+from agentgateway.identity.sts import Sts
+from agentgateway.mcp.endpoint import McpEndpoint
 from agentgateway.oauth.authorize import Login
 from agentgateway.oauth.clients import Clients
 from agentgateway.oauth.routes import OAuthRoutes
 from agentgateway.oauth.seals import Seals
 from agentgateway.oauth.tokens import Tokens
-from agentgateway.rate_limit import RateLimiter
-from agentgateway.rest import RestFace, browsers, programs
-from agentgateway.roles import RoleGroups
-from agentgateway.router import Faces, Router
+from agentgateway.rest.application import Application
+from agentgateway.rest.forwarding import RestEndpoint, browsers, programs
+from agentgateway.router import Endpoints, Router
 from agentgateway.routes import OwnRoutes
-from agentgateway.server import KEEP_ALIVE_SECONDS, SECURITY_HEADERS, bounded_http
 from agentgateway.settings import Settings
-from agentgateway.sts import Sts
+from common.collector import keep_what_is_held
 from common.department_source import follow_departments
 from common.jwks import JwksCache, fetch_jwks
 from common.logging import configure_logging
@@ -46,8 +47,8 @@ AWS = AwsConfig(connect_timeout=2, read_timeout=5, retries={"mode": "standard", 
 
 
 @asynccontextmanager
-async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
-    """Everything that the faces need, for as long as they answer."""
+async def open_endpoints(settings: Settings) -> AsyncIterator[Endpoints]:
+    """Everything that the endpoints need, for as long as they answer."""
     async with AsyncExitStack() as stack:
         stack.enter_context(metrics_server(settings))
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
@@ -72,9 +73,9 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
         application = await stack.enter_async_context(
             Application(settings.application_url, tokens, settings.application_timeout_seconds)
         )
-        rest = partial(RestFace, application, limiter, settings=settings)
+        rest = partial(RestEndpoint, application, limiter, settings=settings)
         mcp = await stack.enter_async_context(
-            McpFace(
+            McpEndpoint(
                 settings,
                 departments=departments,
                 tokens=tokens,
@@ -100,7 +101,8 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
             Tokens(settings, session, clients, seals, used),
         )
         cors = partial(allow_origins, settings.cors_origins)
-        yield Faces(
+        keep_what_is_held()
+        yield Endpoints(
             mcp=cors(mcp),
             programs=cors(rest(programs(authenticator), prefix="")),
             browsers=rest(browsers(authenticator, settings.public_app_url), prefix="/gateway"),
@@ -108,12 +110,12 @@ async def open_faces(settings: Settings) -> AsyncIterator[Faces]:
         )
 
 
-def allow_origins(origins: frozenset[str], face: ASGIApp) -> ASGIApp:
-    """`face`, open to pages of `origins`, which send a token by themselves; closed to all others."""
+def allow_origins(origins: frozenset[str], endpoint: ASGIApp) -> ASGIApp:
+    """`endpoint`, open to pages of `origins`, which send a token by themselves; closed to all others."""
     if not origins:
-        return face
+        return endpoint
     return CORSMiddleware(
-        face,
+        endpoint,
         allow_origins=sorted(origins),
         allow_methods=("GET", "POST", "DELETE"),
         allow_headers=("*",),
@@ -125,7 +127,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """The gateway as an ASGI application; without `settings` it reads the environment."""
     settings = settings or load_settings(Settings)
     configure_logging(SERVICE, settings)
-    return instrument(Router(partial(open_faces, settings)), SERVICE, settings)
+    return instrument(Router(partial(open_endpoints, settings)), SERVICE, settings)
 
 
 def create_server(settings: Settings) -> uvicorn.Server:

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the REST face and of authentication."""
+"""Prometheus metrics of the REST endpoint and of authentication."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -1,4 +1,4 @@
-"""Which face answers which path."""
+"""Which endpoint answers which path."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
+class Endpoints:
     """The ASGI applications that share the gateway's port."""
 
     mcp: ASGIApp
@@ -19,11 +19,11 @@ class Faces:
 
 
 class Router:
-    """Sends each request to its face by nothing but comparisons of strings: this is in the way of every MCP call."""
+    """Sends each request to its endpoint by nothing but comparisons of strings: this is part of every MCP call."""
 
-    def __init__(self, open_faces: Callable[[], AbstractAsyncContextManager[Faces]]) -> None:
-        """`open_faces` is entered when the server starts, and left when it ends."""
-        self._open_faces = open_faces
+    def __init__(self, open_endpoints: Callable[[], AbstractAsyncContextManager[Endpoints]]) -> None:
+        """`open_endpoints` is entered when the server starts, and left when it ends."""
+        self._open_endpoints = open_endpoints
         self._start_and_end = Starlette(lifespan=self._lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,17 +31,17 @@ class Router:
         if scope["type"] != "http":
             await self._start_and_end(scope, receive, send)
             return
-        faces, path = self._faces, scope["path"]
+        endpoints, path = self._endpoints, scope["path"]
         if path.startswith("/mcp/") or path == "/mcp":
-            await faces.mcp(scope, receive, send)
+            await endpoints.mcp(scope, receive, send)
         elif path.startswith("/api/"):
-            await faces.programs(scope, receive, send)
+            await endpoints.programs(scope, receive, send)
         elif path.startswith("/gateway/api/"):
-            await faces.browsers(scope, receive, send)
+            await endpoints.browsers(scope, receive, send)
         else:
-            await faces.own(scope, receive, send)
+            await endpoints.own(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with self._open_faces() as self._faces:
+        async with self._open_endpoints() as self._endpoints:
             yield

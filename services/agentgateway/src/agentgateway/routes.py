@@ -11,17 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from agentgateway.bodies import read_model
-from agentgateway.errors import ServiceUnavailable, rate_limited, unavailable
 from agentgateway.health import Readiness
-from agentgateway.iam import TOKEN_SECONDS, IamExchange
-from agentgateway.kms import KmsSigner
+from agentgateway.http.bodies import read_model
+from agentgateway.http.errors import ServiceUnavailable, rate_limited, unavailable
+from agentgateway.http.rate_limit import SlidingWindow, client_address
+from agentgateway.identity.iam import TOKEN_SECONDS, IamExchange
+from agentgateway.identity.kms import KmsSigner
+from agentgateway.identity.sts import MAX_URL_LENGTH, parse_presigned
 from agentgateway.metrics import EXCHANGES
 from agentgateway.oauth.metadata import JWKS
 from agentgateway.oauth.routes import OAuthRoutes, open_to_pages
-from agentgateway.rate_limit import SlidingWindow, client_address
 from agentgateway.settings import Settings
-from agentgateway.sts import MAX_URL_LENGTH, parse_presigned
 from common.problem import Problem, install_problem_handlers, problem_response
 
 log = structlog.get_logger()

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 from limits import parse as parse_limit
 from pydantic import AfterValidator, Field, model_validator
 
+from agentgateway.identity.roles import RoleGroups
 from agentgateway.mcp.settings import McpSettings
 from agentgateway.oauth.redirects import DEFAULT_REDIRECTS, is_entry
-from agentgateway.roles import RoleGroups
 from common.department_source import DepartmentSettings
 from common.settings import ServiceSettings
 
@@ -96,7 +96,11 @@ class Settings(ServiceSettings, DepartmentSettings, McpSettings):
     gateway_signing_key_id: str = Field(description="KMS key (RSA_2048, SIGN_VERIFY) that signs the gateway's tokens.")
     exchanges_table: str = Field(description="DynamoDB table of the IAM exchanges that were used.")
 
-    rate_limit: Limit = Field(default="100/second", description="Requests of one caller that one replica lets through.")
+    rate_limit: Limit = Field(
+        default="100/second",
+        description="Requests of one caller that one replica lets through; an MCP request counts once more for each "
+        "4 KiB.",
+    )
     exchange_rate_limit: Limit = Field(
         default="20 per 10 seconds",
         description="Exchanges of AWS credentials from one address that one replica asks STS about.",

@@ -1,4 +1,4 @@
-"""Real servers on loopback: departments by the official SDK or with faults, and the gateway's MCP face in front."""
+"""Real servers on loopback: departments by the official SDK or with faults, and the gateway's MCP endpoint in front."""
 
 import asyncio
 import contextlib
@@ -18,10 +18,10 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agentgateway.application import Application
-from agentgateway.errors import Unauthenticated
-from agentgateway.mcp.face import McpFace
+from agentgateway.http.errors import Unauthenticated
+from agentgateway.mcp.endpoint import McpEndpoint
 from agentgateway.mcp.settings import McpSettings
+from agentgateway.rest.application import Application
 from common.caller import Caller
 from common.departments import DepartmentDirectory
 from common.service_tokens import ServiceTokenUnavailable
@@ -68,9 +68,13 @@ class Limit:
 
     wait: float | None = None
     busy = False
+    largest = 1 << 30
 
     def check(self, _: Caller) -> float | None:
         return self.wait
+
+    def check_size(self, _: Caller, size: int) -> float | None:
+        return 1.0 if size > self.largest else None
 
     def under_way(self, _: Caller) -> AbstractContextManager[bool]:
         return nullcontext(not self.busy)
@@ -145,7 +149,7 @@ def with_lifespan(app: ASGIApp, *contexts: Callable[[], AbstractAsyncContextMana
 
 
 class Gateway:
-    """The face on a port, its departments in a directory that tests may change, and what it recorded."""
+    """The endpoint on a port, its departments in a directory that tests may change, and what it recorded."""
 
     def __init__(self, folder: Path, application_url: str = "http://127.0.0.1:9", **settings: Any) -> None:
         self.folder = folder
@@ -155,7 +159,7 @@ class Gateway:
         self.audit: list[tuple[str, str | None, str, str]] = []
         directory = DepartmentDirectory(folder)
         application = Application(application_url, self.tokens, timeout_seconds=WAIT_SECONDS)
-        self.face = McpFace(
+        self.endpoint = McpEndpoint(
             McpSettings(**settings),
             departments=directory,
             tokens=self.tokens,
@@ -167,7 +171,9 @@ class Gateway:
             origins=self.origins,
             scope="openid",
         )
-        self.served = Served(with_lifespan(self.face, lambda: directory, lambda: application, lambda: self.face))
+        self.served = Served(
+            with_lifespan(self.endpoint, lambda: directory, lambda: application, lambda: self.endpoint)
+        )
 
     def _record(self, caller: Caller, department: str | None, tool: str, outcome: str, seconds: float) -> None:
         assert seconds >= 0

@@ -1,14 +1,25 @@
 """A department that is down, slow, broken, or talks rubbish: its caller is told in words, and no other caller waits."""
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 
 import httpx2
 import pytest
 from services.agentgateway.tests.mcp.departments import Department, answering, event, streaming
-from services.agentgateway.tests.mcp.harness import Gateway, Served, eventually, gateway
-from starlette.types import ASGIApp
+from services.agentgateway.tests.mcp.harness import (
+    Gateway,
+    Served,
+    eventually,
+    gateway,
+    wait_until,
+    with_lifespan,
+)
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agentgateway.mcp import endpoint
 
 pytestmark = pytest.mark.slow
 
@@ -253,3 +264,46 @@ async def test_no_service_token_is_no_call(front: Gateway, finance: Department) 
     assert finance.headers == []
     front.tokens.broken = False
     assert (await call(front)).status_code == 200
+
+
+async def test_lists_of_one_caller_that_wait_for_a_department_keep_nobody_else_waiting(tmp_path: Path) -> None:
+    released = threading.Event()
+
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.to_thread(released.wait, 60)
+        await PlainTextResponse("", 500)(scope, receive, send)
+
+    async def waits(front: Gateway) -> bool:
+        try:
+            async with asyncio.timeout(0.5):
+                await front.post("dana", "server/discover")
+        except TimeoutError:
+            return True
+        return False
+
+    with (
+        Served(with_lifespan(silent)) as department,
+        gateway(tmp_path, {"finance": f"{department.url}/mcp"}, mcp_list_timeout_seconds=60) as front,
+    ):
+        lists = [asyncio.create_task(front.post("dana", "tools/list")) for _ in range(3)]
+        try:
+            await eventually(lambda: waits(front))
+            assert (await front.post("frank", "server/discover")).status_code == 200
+            # A client that leaves while it waits was not answered.
+            await asyncio.to_thread(wait_until, lambda: ("dana", None, "server/discover", "cancelled") in front.audit)
+        finally:
+            released.set()
+        assert [(await each).status_code for each in lists] == [200] * 3
+
+
+async def test_lists_of_one_caller_leave_the_event_loop_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "PAUSE_SECONDS", 60)
+    with gateway(tmp_path, {"finance": DOWN}) as front:
+        for _ in range(2):
+            assert (await front.post("dana", "server/discover")).status_code == 200
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await front.post("dana", "server/discover")
+        assert (await front.post("frank", "server/discover")).status_code == 200

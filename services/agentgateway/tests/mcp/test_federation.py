@@ -50,7 +50,7 @@ async def test_tools_are_the_file_tools_and_those_of_the_callers_departments_in_
 @ERAS
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/{department}"])
 @pytest.mark.parametrize("department", ["finance", "hr"])
-async def test_a_call_reaches_its_department(front: Gateway, mode: str, path: str, department: str) -> None:
+async def test_a_call_access_its_department(front: Gateway, mode: str, path: str, department: str) -> None:
     async with front.client("dana", path.format(department=department), mode) as client:
         result = await client.call_tool(f"{department}_lookup_items", {"keys": ["a", "b"]})
     assert result.structured_content == {
@@ -263,10 +263,18 @@ async def test_a_department_of_a_longer_name_is_not_mistaken_for_a_shorter_one(t
 
 async def test_one_dead_department_does_not_hide_the_others(tmp_path: Path, finance: Department) -> None:
     invalid = answering(200, b'{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[{"name":7}]}}')
-    with Served(invalid) as rubbish:
-        endpoints = {"finance": finance.url, "hr": "http://127.0.0.1:9/mcp", "legal": f"{rubbish.url}/mcp"}
-        with gateway(tmp_path, endpoints) as front:
-            result = (await front.post("dana", "tools/list")).json()["result"]
+    # A number that skipping decoders pass by, and none reads.
+    unreadable = answering(200, b'{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[],"a":1e999}}')
+    for hr in (None, unreadable):
+        with Served(invalid) as rubbish, Served(hr or invalid) as other:
+            endpoint = f"{other.url}/mcp" if hr else "http://127.0.0.1:9/mcp"
+            endpoints = {"finance": finance.url, "hr": endpoint, "legal": f"{rubbish.url}/mcp"}
+            with gateway(tmp_path, endpoints) as front:
+                await shows_finance_alone(front)
+
+
+async def shows_finance_alone(front: Gateway) -> None:
+    result = (await front.post("dana", "tools/list")).json()["result"]
     names = [tool["name"] for tool in result["tools"]]
     assert "finance_lookup_items" in names
     assert names[: len(FILE_TOOLS)] == FILE_TOOLS

@@ -10,6 +10,8 @@ from mcp_types import TextContent
 from services.agentgateway.tests.mcp.files import LARGE, Files, encoded
 from services.agentgateway.tests.mcp.harness import API_URL, Gateway, Served, gateway, with_lifespan
 
+from common.file_options import FORMATS
+
 pytestmark = pytest.mark.slow
 
 MAPPING = {"vendor_id": ["finance.vendors"]}
@@ -81,6 +83,20 @@ async def test_a_large_file_goes_in_by_parts(front: Gateway) -> None:
         assert job["asked"] == {"file": "file-x", "mapping": MAPPING}
         shown = await result(client, "files_preview", file=file["id"], columns={"finance.vendors": ["name"]}, rows=3)
         assert shown["asked"] == {"file": "file-x", "columns": {"finance.vendors": ["name"]}, "rows": 3}
+
+
+async def test_options_are_passed_on_and_a_wrong_one_is_refused_in_words(front: Gateway) -> None:
+    options = {"sheet": 2, "header_row": 3, "add_only": ["finance.vendors.name"]}
+    async with front.client("alice") as client:
+        for tool in ("files_submit_job", "files_preview"):
+            done = await result(client, tool, file="file-x", mapping=MAPPING, options=options)
+            assert done["asked"]["options"] == options
+        wrong = await error(client, "files_preview", file="file-x", options={"encoding": "klingon"})
+        assert wrong.startswith("field 'options.encoding': 'klingon' is not valid; give one of: utf-8")
+        tools = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
+    described = tools["files_preview"]["$defs"]["FileOptions"]["properties"]
+    assert set(described) == set(FORMATS)
+    assert all(each["description"] for each in described.values())
 
 
 async def test_binary_files_travel_as_base64(front: Gateway, files: Files) -> None:

@@ -203,6 +203,15 @@ async def test_more_than_the_rate_limit_allows(front: Gateway, finance: Departme
     assert (await front.post("dana", "tools/call", CALL)).status_code == 200
 
 
+async def test_a_request_is_counted_by_its_size(front: Gateway, finance: Department) -> None:
+    front.limit.largest = 50_000
+    response = await front.post("dana", "tools/call", {**CALL, "arguments": {"text": "x" * 50_000}})
+    assert (response.status_code, response.headers["retry-after"], code(response)) == (429, "1", -32013)
+    assert response.json()["id"] == 7
+    assert finance.asked == []
+    assert (await front.post("dana", "tools/call", CALL)).status_code == 200
+
+
 async def test_more_at_once_than_one_caller_may(front: Gateway, finance: Department) -> None:
     front.limit.busy = True
     response = await front.post("dana", "tools/call", CALL)

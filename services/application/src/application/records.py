@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from datetime import UTC, datetime
@@ -9,15 +10,23 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from application.aws.table import Item, Key, Value
 from application.engine import ColumnInfo, ColumnMapping, DatasetInfo, Format, Mapping
-from application.table import Item, Key, Value
 from common.caller import Caller
+from common.file_options import DETECT_ALL, FileOptions
 
 CALLER_SECONDS = 24 * 3600
 """How long a job may act for the caller who was verified when it was submitted."""
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 ACTIVE: frozenset[Status] = frozenset({"queued", "running"})
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def is_id(text: str) -> bool:
+    """Whether ``new_id`` may have made it."""
+    return _ID.fullmatch(text) is not None
 
 
 def new_id() -> str:
@@ -154,7 +163,9 @@ class Job(Record):
     trace of that request, if it was traced.
     """
 
-    structured: ClassVar[frozenset[str]] = frozenset({"departments", "mapping", "progress", "error", "result"})
+    structured: ClassVar[frozenset[str]] = frozenset(
+        {"departments", "mapping", "options", "progress", "error", "result"}
+    )
 
     id: str
     owner: str
@@ -166,6 +177,7 @@ class Job(Record):
     file_format: Format
     departments: tuple[str, ...]
     mapping: tuple[MappedDataset, ...]
+    options: FileOptions = DETECT_ALL
     status: Status = "queued"
     fence: int = 0
     holder: str | None = None

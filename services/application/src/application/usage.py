@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from application.aws.table import Item, Key, Table, Value
 from application.errors import Conflict
 from application.records import File, Job, Upload, job_key
-from application.table import Item, Key, Table, Value
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef

@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ from application.engine import (
 from application.engine.enrich import enrich as engine_enrich
 from application.engine.mapping import propose_mapping
 from application.engine.preview import preview as engine_preview
+from common.file_options import FileOptions
 
 Row = Mapping[str, Scalar]
 
@@ -155,6 +157,7 @@ def propose(
     columns: Mapping[str, Sequence[str]] | None = None,
     only: Sequence[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    **options: Any,
 ) -> MappingProposal:
     """The mapping that is found for a file called ``name``."""
     file_format = engine.detect_format(name, data[: 64 << 10])
@@ -166,6 +169,7 @@ def propose(
         given=given,
         columns=columns,
         limits=limits,
+        options=FileOptions(**options),
     )
 
 
@@ -178,10 +182,11 @@ def enrich(
     columns: Mapping[str, Sequence[str]] | None = None,
     only: Sequence[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    **options: Any,
 ) -> Enriched:
     """The whole path: format, mapping, enrichment."""
     lookup = lookup or departments()
-    proposal = propose(data, name, lookup, given=given, columns=columns, only=only, limits=limits)
+    proposal = propose(data, name, lookup, given=given, columns=columns, only=only, limits=limits, **options)
     sink = io.BytesIO()
     progress: list[Progress] = []
     report = engine_enrich(
@@ -191,6 +196,7 @@ def enrich(
         lookup,
         sink,
         progress=progress.append,
+        options=FileOptions(**options),
         limits=limits,
     )
     assert report.bytes_read == len(data)
@@ -207,6 +213,7 @@ def preview(
     columns: Mapping[str, Sequence[str]] | None = None,
     only: Sequence[str] | None = None,
     rows: int = 10,
+    **options: Any,
 ) -> Preview:
     """The first rows, enriched."""
     file_format = engine.detect_format(name, data[: 64 << 10])
@@ -218,6 +225,7 @@ def preview(
         given=given,
         columns=columns,
         rows=rows,
+        options=FileOptions(**options),
     )
 
 
@@ -230,10 +238,11 @@ def refusal(
     columns: Mapping[str, Sequence[str]] | None = None,
     only: Sequence[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    **options: Any,
 ) -> InputError:
     """Why the file is refused; it must be. Says what is wrong, and what would be right."""
     with pytest.raises(InputError) as caught:
-        enrich(data, name, lookup, given=given, columns=columns, only=only, limits=limits)
+        enrich(data, name, lookup, given=given, columns=columns, only=only, limits=limits, **options)
     assert caught.value.title
     assert caught.value.detail.rstrip().endswith((".", "?"))
     return caught.value

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from services.application.tests.engine.support import enrich_or_refuse, refusal
+from services.application.tests.engine.support import enrich, enrich_or_refuse, refusal
 from services.application.tests.engine.workbooks import SHEET, TEXTS, repacked, saved, with_shared_texts, workbook
 
 from application.engine import DEFAULT_LIMITS
@@ -30,11 +30,13 @@ def test_a_workbook_without_a_table() -> None:
     assert refusal(saved(workbook([["vendor_id"]])), "x.xlsx").slug == "no-rows"
 
 
-def test_doubled_and_empty_column_names() -> None:
-    error = refusal(saved(workbook([["a", "a", "vendor_id"], [1, 2, "V-00001"]])), "x.xlsx")
-    assert (error.slug, error.row, error.column) == ("column-names", 1, "a")
-    error = refusal(saved(workbook([[], ["a", None, "vendor_id"], [1, 2, "V-00001"]])), "x.xlsx")
-    assert (error.slug, error.row) == ("column-names", 2)
+def test_only_a_key_column_needs_a_name_of_its_own() -> None:
+    for header in (["a", "a", "vendor_id"], ["a", None, "vendor_id"]):
+        assert enrich(saved(workbook([header, [1, 2, "V-00001"]])), "x.xlsx").report.mappings[0].matched == 1
+    twice = saved(workbook([["vendor_id", "a", "vendor_id"], ["V-00001", 2, "V-9"]]))
+    assert refusal(twice, "x.xlsx", given=MAPPING).slug == "unknown-column"
+    second = enrich(twice, "x.xlsx", given={"vendor_id [2]": ["finance.vendors"]})
+    assert [entry.unmatched for entry in second.report.mappings] == [1]
 
 
 def test_a_sheet_that_has_no_room_for_more_columns() -> None:
@@ -206,7 +208,13 @@ def with_part(part: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> 
 
 def test_a_small_file_that_takes_long_is_given_up_where_somebody_waits() -> None:
     rows = with_sheet(lambda text: text.replace("</sheetData>", "<row/>" * 60_000 + "</sheetData>"))
-    texts = repacked(GOOD, {TEXTS: lambda text: text.replace("</sst>", "<si/>" * 60_000 + "</sst>")})
+    texts = repacked(
+        GOOD,
+        {
+            TEXTS: lambda text: text.replace("<si>", "<si/>" * 60_000 + "<si>", 1),
+            SHEET: lambda text: re.sub(r't="s"><v>(\d+)', lambda cell: f't="s"><v>{int(cell[1]) + 60_000}', text),
+        },
+    )
     limits = replace(DEFAULT_LIMITS, unpacked_seconds=0.03)
     for data in (rows, texts):
         assert len(data) < 10_000

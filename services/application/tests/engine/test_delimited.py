@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from pathlib import Path
 
 import pytest
 from services.application.tests.engine.support import Departments, dataset, enrich, preview
@@ -76,6 +78,21 @@ def test_added_text_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str) 
 def test_negative_numbers_are_no_formulas() -> None:
     result = enrich(b"vendor_id\nV-00003\n", "x.csv", columns={"finance.vendors": ["terms", "name"]})
     assert rows_of(result.data)[1] == ["V-00003", "-5", "'=HYPERLINK(1)"]
+
+
+EXAMPLES = [
+    re.findall(r"`([^`]*)`", line)
+    for line in Path("docs/files.md").read_text().partition("| text | in CSV |")[2].partition("\n\n")[0].splitlines()
+    if line.startswith("| `")
+]
+
+
+@pytest.mark.parametrize(("text", "written"), EXAMPLES)
+def test_text_is_written_as_the_documentation_says(text: str, written: str) -> None:
+    lookup = Departments([dataset("d.s", "k", {"k": "string", "v": "string"}, {"1": {"v": text}})])
+    result = enrich(b"k\n1\n", "x.csv", lookup)
+    assert rows_of(result.data)[1] == ["1", written]
+    assert len(result.report.warnings) == (text != written)
 
 
 def test_a_column_name_that_starts_a_formula_is_made_harmless_only_where_it_is_added() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -113,7 +114,12 @@ def test_columns_are_the_members_of_all_the_first_objects() -> None:
         ("x.jsonl", b"1\n", "json-shape", 1, None),
         ("x.jsonl", b"\n \n", "empty-file", None, None),
         ("x.json", b"  \n", "empty-file", None, None),
-        ("x.json", b"[]", "no-rows", 1, None),
+        ("x.json", b'{"x":1,"y":[2]}', "json-shape", 1, None),
+        ("x.json", b'{"x":[{"a":1}],"y":[{"a":1}]}', "json-shape", 1, None),
+        ("x.json", b'{"x":[{"a":1}]', "invalid-json", 1, None),
+        ("x.json", b'{"x":[{"a":1}]}}', "invalid-json", 1, None),
+        ("x.json", b'{"x" [{"a":1}]}', "invalid-json", 1, None),
+        ("x.json", b'{1:[{"a":1}]}', "invalid-json", 1, None),
         ("x.json", b'{"a":1}', "json-shape", 1, None),
         ("x.json", b'"text"', "json-shape", 1, None),
         ("x.json", b"[1]", "json-shape", 1, None),
@@ -126,19 +132,22 @@ def test_columns_are_the_members_of_all_the_first_objects() -> None:
         ("x.json", b'[{"a":1},\n{"a":tru}]', "invalid-json", 2, None),
         ("x.json", b'[{"a":"\x01"}]', "invalid-json", 1, None),
         ("x.json", b'[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]", "nested-too-deep", 1, None),
+        ("x.json", b'[{"a":1},{"b\\ud800":1}]', "json-shape", 2, None),
+        ("x.jsonl", b'{"a":1}\n{"b\\ud800":1}\n', "json-shape", 2, None),
         ("x.jsonl", b'{"a":1}\n{"a":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, "nested-too-deep", 2, None),
     ],
 )
 def test_bad_json_is_named_with_its_place(name: str, data: bytes, slug: str, row: int | None, line: int | None) -> None:
     error = refusal(data, name, given={"a": ["finance.vendors"]})
     assert (error.slug, error.row, error.line) == (slug, row, line)
+    assert error.detail.isprintable()
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
 def test_a_member_that_is_there_already_far_behind_is_never_doubled(name: str) -> None:
     lines = ['{"employee":"E-00001"}'] * 3000 + ['{"employee":"E-00001","employee.hr.email":"x"}']
     text = "\n".join(lines) if name == "x.jsonl" else "[" + ",\n".join(lines) + "]"
-    error = refusal(text.encode(), name, columns=EMAIL)
+    error = refusal(text.encode(), name, columns=EMAIL, limits=replace(DEFAULT_LIMITS, searched=1000))
     assert (error.slug, error.row) == ("column-collision", 3001)
 
 
@@ -205,3 +214,71 @@ def test_damaged_json_is_refused_or_comes_back_with_every_byte(
     data = data[:place] + damage + data[place:]
     result = enrich_or_refuse(data, "x.jsonl" if lines else "x.json", MAPPING)
     assert result is None or is_spliced_into(data, result.data)
+
+
+def added(data: bytes, name: str, column: str) -> list[Any]:
+    """The records that come back, without what was added; and that alone."""
+    result = enrich(data, name, given={column: ["finance.vendors"]}, columns={"finance.vendors": ["country"]})
+    text = result.data.decode()
+    after = json.loads(text) if name.endswith(".json") else [json.loads(line) for line in text.splitlines()]
+    before = json.loads(data) if name.endswith(".json") else [json.loads(line) for line in data.splitlines()]
+    after, before = (
+        (next(v for v in x.values() if isinstance(v, list) and v != [1]) if isinstance(x, dict) else x)
+        for x in (after, before)
+    )
+    values = [record.pop(f"{column}.finance.country") for record in after]
+    assert after == before
+    assert result.report.rows == len(before)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "column", "expected"),
+    [
+        (b'{"v":1}\n' * 1500 + b'{"k":"V-00001"}\n', "x.jsonl", "k", [None] * 1500 + ["DE"]),
+        (b'[{"v":1},{"k":"V-00001","v":2},{"k":null},{"k":""}]', "x.json", "k", [None, "DE", None, None]),
+        (b'{"data": [{"k": "V-00001"}, {"k": "V-00002"}], "next": null}', "x.json", "k", ["DE", "GB"]),
+        (b'{"n":[1],"a":{"b":[{}]},"rows":[{"k":"V-00001"}]}', "x.json", "k", ["DE"]),
+        (b'{"vendor":{"part":"V-00001"},"v":1}\n', "x.jsonl", "vendor.part", ["DE"]),
+        (b'[{"a.b":"V-00001"},{"a":{"b":"V-00002"}}]', "x.json", "a.b", ["DE", "GB"]),
+        (b"[]", "x.json", "k", []),
+        (b'{"data": []}', "x.json", "k", []),
+    ],
+)
+def test_keys_are_found_where_documents_have_them(data: bytes, name: str, column: str, expected: list[Any]) -> None:
+    assert added(data, name, column) == expected
+
+
+def test_text_around_the_list_of_a_document_stays() -> None:
+    data = b'\n{"page" : 1.0,\n "data":[ {"k":"V-00001"} ] , "x":{"y":[{}]} }\n'
+    result = enrich(data, "x.json", given={"k": ["finance.vendors"]}, columns={"finance.vendors": ["terms"]})
+    assert result.data == data.replace(b'"V-00001"', b'"V-00001","k.finance.terms":30')
+
+
+def test_lists_of_keys_are_counted_and_not_passed_over_in_silence() -> None:
+    data = b'{"vendor_id":["V-00001","V-00002"]}\n{"vendor_id":"V-00001"}\n'
+    (warning,) = enrich(data, "x.jsonl").report.warnings
+    assert warning == "1 values of 'vendor_id' are lists or objects; they were not looked up."
+
+
+def test_decimals_are_numbers_with_every_digit() -> None:
+    column = {"k": "string", "n": "decimal128(38, 2)"}
+    lookup = Departments([dataset("d.s", "k", column, {"1": {"n": "12345678901234567890.10"}})])
+    result = enrich(b'[{"k":"1"}]', "x.json", lookup)
+    assert result.data == b'[{"k":"1","k.d.n":12345678901234567890.10}]'
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_added_text_that_the_files_encoding_lacks_is_escaped(name: str) -> None:
+    lookup = Departments([dataset("d.s", "k", {"k": "string", "v": "string"}, {"1": {"v": "Łódź 😀"}})])
+    record = '{"k":"1","x":"été"}'
+    result = enrich((f"[{record}]" if name == "x.json" else f"{record}\n").encode("cp1252"), name, lookup)
+    found = json.loads(result.data.decode("cp1252"))
+    row = found[0] if name == "x.json" else found
+    assert (row["x"], row["k.d.v"]) == ("été", "Łódź 😀")
+
+
+def test_nothing_after_the_end_of_a_document_is_dropped() -> None:
+    for spaces in (DEFAULT_LIMITS.record + 1, 2 * DEFAULT_LIMITS.record):
+        rest = b" " * spaces + b'[{"vendor_id":"V-00002"}]'
+        assert refusal(b'[{"vendor_id":"V-00001"}]' + rest, "x.json").slug in {"invalid-json", "record-too-long"}

@@ -68,6 +68,17 @@ def test_a_pattern_that_much_fits_is_not_enough() -> None:
     assert [question.column for question in proposal.questions] == ["amount"]
 
 
+def test_the_remedy_for_a_question_keeps_what_was_found() -> None:
+    loose = dataset("d.things", "thing", {"thing": "string", "v": "string"}, {}, pattern="^[0-9]+$")
+    proposal = propose(b"vendor_id,amount\nV-00001,100\n", "x.csv", Departments([VENDORS, loose]))
+    with pytest.raises(InputError) as caught:
+        engine.decide(proposal)
+    assert caught.value.expected == (
+        "a mapping, such as {'vendor_id': ['finance.vendors'], 'amount': ['d.things']}; "
+        "{'vendor_id': ['finance.vendors']} if 'amount' is no key"
+    )
+
+
 def test_a_column_that_may_be_two_things_is_asked_about() -> None:
     twin = dataset("finance.suppliers", "supplier", {"supplier": "string", "v": "string"}, {}, pattern="^V-[0-9]{5}$")
     proposal = propose(b"x\nV-00001\n", "x.csv", Departments([VENDORS, twin]))

@@ -118,13 +118,33 @@ def test_the_compression_stays(compression: str) -> None:
     assert {group.column(index).compression for index in range(group.num_columns)} == {expected}
 
 
-def test_whole_numbers_can_be_keys() -> None:
-    lookup = Departments([dataset("d.s", "k", {"k": "int64", "v": "int64"}, {"7": {"v": 70}})])
-    table = read(enrich(parquet(pa.table({"k": pa.array([7, 8, None], pa.int32())})), "x.parquet", lookup).data)
-    assert table["k.d.v"].to_pylist() == [70, None, None]
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([7, 8, None], pa.int32()), [70, None, None]),
+        (pa.array([7.0, 7.5, float("nan")]), [70, None, None]),
+        (pa.array([7.0, None, 19.99], pa.float32()), [70, None, 1999]),
+        (pa.array([7, 1.5], pa.float16()), [70, None]),
+        (pa.array([decimal.Decimal("7.00"), None]), [70, None]),
+        (pa.array([decimal.Decimal(7)], pa.decimal256(50, 0)), [70]),
+        (pa.array([b" 7 ", b"\xff", None]), [70, None, None]),
+        (pa.array([b"7"], pa.binary(1)), [70]),
+        (pa.array(["7", None], pa.string_view()), [70, None]),
+        (pa.array([7.0, None, 7.0]).dictionary_encode(), [70, None, 70]),
+        (pa.array([dt.date(2026, 1, 1), None]), [11, None]),
+        (pa.array([dt.date(2026, 1, 1)], pa.date64()), [11]),
+        (pa.array([True, None]), [1, None]),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_text_numbers_and_dates_can_be_keys(column: pa.Array, expected: list[int | None]) -> None:
+    known = {key: {"v": value} for key, value in [("7", 70), ("19.99", 1999), ("2026-01-01", 11), ("true", 1)]}
+    lookup = Departments([dataset("d.s", "k", {"k": "string", "v": "int64"}, known)])
+    table = read(enrich(parquet(pa.table({"k": column})), "x.parquet", lookup).data)
+    assert table["k.d.v"].to_pylist() == expected
 
 
-@pytest.mark.parametrize("column", [[1.5], [[1]], [dt.date(2026, 1, 1)], [True], [b"x"]])
+@pytest.mark.parametrize("column", [[[1]], [{"a": 1}], [dt.datetime(2026, 1, 1, tzinfo=dt.UTC)], [dt.timedelta(1)]])
 def test_other_types_cannot_be_keys(column: list[Any]) -> None:
     error = refusal(parquet(pa.table({"vendor_id": column})), "x.parquet", given=MAPPING)
     assert (error.slug, error.column) == ("invalid-mapping", "vendor_id")
@@ -225,8 +245,7 @@ def test_text_that_is_not_utf8() -> None:
     assert refusal(data, "x.parquet", given=MAPPING).slug == "corrupt-file"
 
 
-def test_a_file_without_rows_or_with_unfit_names() -> None:
-    assert refusal(parquet(pa.table({"vendor_id": pa.array([], pa.string())})), "x.parquet").slug == "no-rows"
+def test_a_file_with_unfit_names() -> None:
     assert refusal(parquet(pa.table([["V-00001"], ["x"]], names=["a", "a"])), "x.parquet").slug == "column-names"
     assert refusal(parquet(pa.table([["V-00001"]], names=[""])), "x.parquet").slug == "column-names"
 
@@ -268,3 +287,8 @@ def test_any_table_comes_back_with_its_own_columns_and_the_added_ones(table: pa.
     assert result.select(table.schema.names).equals(table)
     names = [VENDORS.rows.get(key or "", {}).get("name") for key in table["vendor_id"].to_pylist()]
     assert result["vendor_id.finance.name"].to_pylist() == names
+
+
+def test_a_file_without_columns_is_refused() -> None:
+    error = refusal(parquet(pa.table({})), "x.parquet")
+    assert (error.slug, error.detail) == ("column-names", "The file has no columns: there is nothing to enrich.")

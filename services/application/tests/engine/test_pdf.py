@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pypdf
@@ -81,6 +82,32 @@ def test_the_highlight_covers_the_identifier() -> None:
 def test_the_file_is_kept_byte_by_byte_before_what_is_added() -> None:
     data = pdf_of("V-00001")
     assert enrich(data, "memo.pdf").data.startswith(data)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+def test_what_is_appended_is_a_whole_revision(end: bytes) -> None:
+    """ISO 32000-1, 7.5.6: its trailer has all entries of the one before; 7.3.10: each object ends in ``endobj``."""
+    document = FPDF()
+    document.set_title("Pay")
+    document.set_font("Helvetica", size=12)
+    document.add_page()
+    document.multi_cell(0, 8, "V-00001")
+    data = bytes(document.output()).rstrip() + end
+    result = enrich(data, "memo.pdf", columns=SHORT).data
+    appended = result[len(data) :]
+    assert re.match(rb"\s*\d+ 0 obj", appended)
+    if not end:
+        assert appended[:1] in b"\r\n"
+    objects = len(re.findall(rb"(?m)^\d+ 0 obj", appended))
+    assert len(re.findall(rb"(?m)^endobj", appended)) == objects > 1
+    trailer = appended[appended.index(b"/XRef") :]
+    before = pypdf.PdfReader(io.BytesIO(data)).trailer
+    assert {name for name in before if name in {"/Root", "/Info", "/ID"}} <= set(
+        re.findall(r"/\w+", trailer.decode("latin-1"))
+    )
+    with_info = pypdfium2.PdfDocument(result)
+    assert with_info.get_metadata_value("Title") == "Pay"
+    assert with_info.get_metadata_value("ModDate").endswith("Z")
 
 
 def test_a_summary_that_can_be_printed_is_appended() -> None:

@@ -6,10 +6,12 @@ import datetime as dt
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import openpyxl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.styles import Font, PatternFill
@@ -28,7 +30,7 @@ from services.application.tests.engine.workbooks import (
     workbook,
 )
 
-from application.engine import DEFAULT_LIMITS
+from application.engine import DEFAULT_LIMITS, Limits
 
 NAMES = {"finance.vendors": ["name"]}
 DAY = dt.datetime.fromisoformat("2026-01-02")
@@ -85,11 +87,11 @@ def test_kinds_of_values_stay_kinds() -> None:
     ]
 
 
-def test_added_text_that_would_be_run_gets_an_apostrophe_and_formulas_of_the_file_stay() -> None:
+def test_added_text_that_looks_like_a_formula_is_text_and_formulas_of_the_file_stay() -> None:
     data = saved(workbook([["vendor_id", "sum"], ["V-00003", "=1+1"]]))
     sheet = opened(enrich(data, "x.xlsx", columns=NAMES).data)
     assert (sheet["B2"].data_type, sheet["B2"].value) == ("f", "=1+1")
-    assert (sheet["C2"].data_type, sheet["C2"].value) == ("s", "'=HYPERLINK(1)")
+    assert (sheet["C2"].data_type, sheet["C2"].value) == ("s", "=HYPERLINK(1)")
 
 
 def test_leading_zeros_dates_and_number_formats_stay() -> None:
@@ -100,23 +102,21 @@ def test_leading_zeros_dates_and_number_formats_stay() -> None:
     assert sheet["C2"].number_format == "#,##0.00 €"
 
 
-def test_styles_widths_merged_cells_filters_and_panes_stay() -> None:
+def test_styles_widths_merged_cells_and_panes_stay() -> None:
     book = workbook([["vendor_id", "x"], ["V-00001", 1], ["V-00002", 2]])
     sheet = active(book)
     sheet["A1"].font = sheet["B1"].font = Font(bold=True, color="FF0000")
     sheet["A2"].fill = PatternFill("solid", fgColor="00FF00")
     sheet.column_dimensions["A"].width = 33
-    sheet.merge_cells("D10:E11")
+    sheet.merge_cells("A10:B11")
     sheet.freeze_panes = "A2"
-    sheet.auto_filter.ref = "A1:B3"
     after = opened(enrich(saved(book), "x.xlsx", columns=NAMES).data)
     assert after["A2"].fill.fgColor.rgb == "0000FF00"
     assert after["C1"].font.bold
     assert after["C2"].value == "Acme GmbH"
     assert after.column_dimensions["A"].width == 33
-    assert [str(area) for area in after.merged_cells.ranges] == ["D10:E11"]
+    assert [str(area) for area in after.merged_cells.ranges] == ["A10:B11"]
     assert after.freeze_panes == "A2"
-    assert after.auto_filter.ref == "A1:B3"
 
 
 def test_all_other_parts_and_all_other_xml_are_kept_byte_by_byte() -> None:
@@ -173,6 +173,28 @@ def test_elements_with_a_prefix_get_cells_with_the_prefix() -> None:
     assert values(result.data)[1] == ("V-00002", "a < b & c", 'Smith, Sons & "Co"')
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("<sheetData>", "<sheetData><!-- <row r='9'><c r='A9'><v>1</v></c></row> -->"),
+        lambda text: text.replace("<sheetData>", "<!-- <sheetData> --><sheetData>"),
+        lambda text: text.replace("<t>V-00002</t>", "<t><![CDATA[V-00002]]></t>"),
+        lambda text: text.replace("V-00002", "V-&#48;000&#x32;"),
+        lambda text: text.replace("<t>x</t>", '<t> r=&quot;A2" r="A3"</t>'),
+        lambda text: text.replace(' r="A3"', " r='A3'"),
+        lambda text: re.sub(r"(</?(?:row|c|is|t|sheetData)\b[^>/]*)>", "\\1\n>", text),
+    ],
+)
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS, replace(DEFAULT_LIMITS, block=200)])
+def test_xml_may_be_written_in_any_way(edit: Callable[[str], str], limits: Limits) -> None:
+    data = saved(workbook([["vendor_id", "note"], ["V-00001", "x"], ["V-00002", "y"]]))
+    odd = repacked(data, {SHEET: edit})
+    assert odd != data
+    before, after = values(odd), values(enrich(odd, "x.xlsx", given=MAPPING, columns=NAMES, limits=limits).data)
+    assert [row[:2] for row in after] == before
+    assert [row[2] for row in after[1:]] == ["Acme GmbH", 'Smith, Sons & "Co"']
+
+
 def test_numbers_are_keys_as_people_write_them() -> None:
     lookup = Departments([dataset("d.s", "k", {"k": "string", "v": "string"}, {"7": {"v": "a"}, "7.5": {"v": "b"}})])
     data = saved(workbook([["k"], [7], [7.0], ["7"], [7.5]]))
@@ -202,6 +224,85 @@ def test_the_preview_shows_the_first_rows() -> None:
     data = saved(workbook([["vendor_id", "n"], ["V-00001", 7], ["V-00002", None]]))
     shown = preview(data, "x.xlsx", columns=NAMES, rows=5)
     assert shown.rows == (("V-00001", "7", "Acme GmbH"), ("V-00002", None, 'Smith, Sons & "Co"'))
+
+
+def test_every_sheet_with_keys_is_enriched_and_a_cover_sheet_is_not() -> None:
+    book = workbook(
+        [["Orders export 2026"], ["Created by: SAP"], ["vendor_id", "the vendor's number"], ["n", "a count"]], "Read me"
+    )
+    sheets: dict[str, list[list[Any]]] = {
+        "Orders": [["Orders of May", None], ["n", "vendor_id"], [1, "V-00001"]],
+        "Old": [["vendor_id"], ["V-00002"]],
+        "People": [["n", "x", "buyer"], [1, 2, "E-00001"], [1, 2, "E-9"]],
+    }
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    result = enrich(saved(book), "x.xlsx", columns={**NAMES, "hr.employees": ["active"]})
+    after = openpyxl.load_workbook(io.BytesIO(result.data))
+    assert {sheet.title: list(sheet.values) for sheet in after.worksheets} == {
+        "Read me": list(book["Read me"].values),
+        "Orders": [
+            ("Orders of May", None, None),
+            ("n", "vendor_id", "vendor_id.finance.name"),
+            (1, "V-00001", "Acme GmbH"),
+        ],
+        "Old": [("vendor_id", "vendor_id.finance.name"), ("V-00002", 'Smith, Sons & "Co"')],
+        "People": [("n", "x", "buyer", "buyer.hr.active"), (1, 2, "E-00001", True), (1, 2, "E-9", None)],
+    }
+    assert result.report.rows == 4
+    assert {entry.column: (entry.matched, entry.unmatched, entry.empty) for entry in result.report.mappings} == {
+        "vendor_id": (2, 0, 0),
+        "buyer": (1, 1, 0),
+    }
+    assert "'Orders' and 'Old' and 'People'" in result.report.warnings[0]
+    assert {entry.column for entry in preview(saved(book), "x.xlsx").mapping} == {"vendor_id", "buyer"}
+
+
+def test_a_header_that_is_found_by_its_values_may_stand_below_lines_with_several_cells() -> None:
+    rows: list[list[Any]] = [["Report", "May"], ["By", "Ann"], ["Nummer", "n"], ["V-00001", 1], ["V-00002", 2]]
+    result = enrich(saved(workbook(rows)), "x.xlsx", columns=NAMES)
+    assert values(result.data)[2:4] == [("Nummer", "n", "Nummer.finance.name"), ("V-00001", 1, "Acme GmbH")]
+
+
+def test_empty_cells_with_a_style_are_no_obstacle_and_keep_their_style() -> None:
+    book = workbook([["vendor_id", "x"], ["V-00001", 1], ["V-9", 2]])
+    sheet = active(book)
+    for place in ("C2", "D2", "D3", "XFD1"):
+        sheet[place].fill = PatternFill("solid", fgColor="00FF00")
+    after = opened(enrich(saved(book), "x.xlsx", columns={"finance.vendors": ["name", "country"]}).data)
+    assert [cell.value for cell in after[2][:4]] == ["V-00001", 1, "Acme GmbH", "DE"]
+    filled = [cell.coordinate for row in after for cell in row if cell.fill.fgColor.rgb == "0000FF00"]
+    assert filled == ["XFD1", "C2", "D2", "D3"]
+
+
+def _shouting(names: list[str]) -> dict[str, str]:
+    return {name: name.replace("sheet1", "Sheet1").replace("workbook.xml", "Workbook.XML") for name in names}
+
+
+def _backslashes(names: list[str]) -> dict[str, str]:
+    return {name: name.replace("/", "\\") for name in names}
+
+
+def _at_the_root(names: list[str]) -> dict[str, str]:
+    return {name: name.removeprefix("xl/") for name in names}
+
+
+@pytest.mark.parametrize("renamed", [_shouting, _backslashes, _at_the_root])
+def test_packages_that_excel_opens_are_opened(renamed: Callable[[list[str]], dict[str, str]]) -> None:
+    data = with_shared_texts(saved(workbook([["vendor_id"], ["V-00001"]])))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name, other in renamed(old.namelist()).items():
+            content = old.read(name)
+            if renamed is _at_the_root:
+                content = content.replace(b"/xl/", b"/").replace(b'"xl/', b'"')
+            new.writestr(other, content)
+    result = enrich(buffer.getvalue(), "x.xlsx", columns=NAMES)
+    assert result.report.mappings[0].matched == 1
+    with zipfile.ZipFile(io.BytesIO(result.data)) as archive:
+        assert archive.namelist() == zipfile.ZipFile(buffer).namelist()
 
 
 CELLS = (

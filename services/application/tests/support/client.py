@@ -68,8 +68,8 @@ class Client:
         assert answer.status == 201, answer.body
         return str(answer.json()["id"])
 
-    def submit(self, file: str, **wish: Any) -> str:
-        answer = self.call("POST", "/api/jobs", document={"file": file, **wish})
+    def submit(self, file: str, **wanted: Any) -> str:
+        answer = self.call("POST", "/api/jobs", document={"file": file, **wanted})
         assert answer.status == 202, answer.body
         return str(answer.json()["id"])
 

@@ -46,11 +46,12 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20, what: str = "it") -> Any:
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.02
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.5 * pause, 0.3)  # what asks is work for the same processors
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 

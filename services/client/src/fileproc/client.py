@@ -117,10 +117,11 @@ class Client:
         departments: Sequence[str] | None = None,
         mapping: Mapping[str, Sequence[str]] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
+        options: Mapping[str, Any] | None = None,
         rows: int = 10,
     ) -> Preview:
         """The first rows enriched, and why which column was taken for a key. See `submit` for the arguments."""
-        body = _wish(file_id, departments, mapping, columns) | {"rows": rows}
+        body = _wish(file_id, departments, mapping, columns, options) | {"rows": rows}
         return parse(self._api.request("POST", "/api/preview", json=body), Preview)
 
     def submit(
@@ -130,6 +131,7 @@ class Client:
         departments: Sequence[str] | None = None,
         mapping: Mapping[str, Sequence[str]] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Job:
         """Begin to enrich a file. However often the request has to be repeated, it makes one job.
 
@@ -138,11 +140,12 @@ class Client:
             departments: Only these; otherwise all that the caller may use.
             mapping: Data sets by input column, such as `{"vendor_id": ["finance.vendors"]}`; otherwise they are found.
             columns: The columns to add, by data set; otherwise all that the caller may see.
+            options: How the file is read, such as `{"sheet": 2, "header_row": 3}`; otherwise it is detected.
 
         Raises:
             UnclearMapping: Which column is which key has to be said.
         """
-        body = _wish(file_id, departments, mapping, columns)
+        body = _wish(file_id, departments, mapping, columns, options)
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return parse(self._api.request("POST", "/api/jobs", json=body, headers=headers), Job)
 
@@ -234,7 +237,13 @@ def _wish(
     departments: Sequence[str] | None,
     mapping: Mapping[str, Sequence[str]] | None,
     columns: Mapping[str, Sequence[str]] | None,
+    options: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What is to be done with a file, without what is left to the service."""
-    wishes: dict[str, Any] = {"departments": departments, "mapping": mapping, "columns": columns}
+    wishes: dict[str, Any] = {
+        "departments": departments,
+        "mapping": mapping,
+        "columns": columns,
+        "options": options,
+    }
     return {"file": file_id} | {name: wish for name, wish in wishes.items() if wish is not None}

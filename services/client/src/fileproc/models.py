@@ -6,11 +6,16 @@ Members that this version does not know are ignored, so that a newer service can
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 Cell = str | int | float | bool | None
+
+FILE_OPTIONS: Final = (
+    "sheet", "header_row", "no_header", "delimiter", "quote", "decimal", "encoding", "add_only", "raw"
+)  # fmt: skip
+"""The names of the options of a file, which `submit` and `preview` take."""
 
 
 class Model(BaseModel):
@@ -89,6 +94,35 @@ class PreviewMapping(Model):
     values: int
 
 
+class Detection(Model):
+    """How a file was read in one respect, and why."""
+
+    value: str | int
+    reason: str = ""
+
+
+class DetectedSheet(Model):
+    """A sheet; `used` says that it gets columns."""
+
+    name: str
+    header_row: int | None = None
+    has_keys: bool
+    used: bool
+
+
+class Detected(Model):
+    """How a file was read; `options` are those that its format takes."""
+
+    format: str
+    encoding: Detection | None = None
+    delimiter: Detection | None = None
+    quote: Detection | None = None
+    header_row: Detection | None = None
+    decimal: Detection | None = None
+    sheets: tuple[DetectedSheet, ...] = ()
+    options: tuple[str, ...] = ()
+
+
 class Preview(Model):
     """The first rows, enriched: the input's columns, then the added ones."""
 
@@ -97,6 +131,7 @@ class Preview(Model):
     mapping: tuple[PreviewMapping, ...]
     unmapped: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
+    detected: Detected | None = None
 
 
 class JobFile(Model):
@@ -217,11 +252,35 @@ class Departments(Model):
     departments: tuple[Department, ...]
 
 
+class Proposal(Model):
+    """A key of the data set that may have been meant; `score` is 0 to 100."""
+
+    key: str
+    score: float
+    reason: str
+
+
 class UnmatchedKey(Model):
-    """A key that the data set does not have, and the row where it was first seen."""
+    """A key that the data set does not have, and the row where it was first seen.
+
+    Attributes:
+        cause: Why it was not found, in a word for programs (`CauseCount` has one for people).
+        dataset: The other data set that has it.
+    """
 
     key: str
     row: int | None = None
+    cause: str | None = None
+    dataset: str | None = None
+    proposals: tuple[Proposal, ...] = ()
+
+
+class CauseCount(Model):
+    """Why some keys were not found, and how many different keys."""
+
+    cause: str
+    description: str
+    keys: int
 
 
 class MappingReport(Model):
@@ -238,6 +297,7 @@ class MappingReport(Model):
     unmatched_distinct: int
     unmatched_distinct_is_exact: bool = True
     unmatched_sample: tuple[UnmatchedKey, ...] = ()
+    causes: tuple[CauseCount, ...] = ()
 
 
 class Report(Model):

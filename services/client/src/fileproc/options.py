@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,31 @@ Columns = Annotated[
     ),
 ]
 
+Sheet = Annotated[
+    str | None, typer.Option("--sheet", metavar="SHEET", help="Enrich only this sheet: its name or number.")
+]
+HeaderRow = Annotated[
+    int | None, typer.Option("--header-row", metavar="N", min=1, help="The row with the names of the columns, from 1.")
+]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="No row has names: columns are column_1, column_2, …")]
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", metavar="CHAR", help="What stands between cells: a character, or tab.")
+]
+Quote = Annotated[
+    str | None, typer.Option("--quote", metavar="CHAR", help="What stands around cells: a character, or none.")
+]
+Decimal = Annotated[
+    str | None, typer.Option("--decimal", metavar="SIGN", help="Decimal sign of the file's numbers: . or ,")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the text, such as windows-1252.")
+]
+AddOnly = Annotated[
+    list[str] | None,
+    typer.Option("--add-only", metavar="COLUMN", help="Add only this, as in finance.vendors.name; repeatable."),
+]
+Raw = Annotated[bool, typer.Option("--raw", help="Write texts that look like formulas as they are, for programs.")]
+
 
 def mapping(pairs: list[str] | None) -> dict[str, list[str]] | None:
     """`column=department.dataset` pairs by column. Raises `typer.BadParameter`."""
@@ -56,6 +81,11 @@ def columns(pairs: list[str] | None) -> dict[str, list[str]] | None:
             raise typer.BadParameter(f"{pair!r} is not of the form department.dataset=column.", param_hint="--column")
         found.setdefault(_dataset(dataset, "--column"), []).append(column)
     return found or None
+
+
+def file_options(**chosen: str | int | bool | list[str] | None) -> dict[str, Any] | None:
+    """The options of the file that were given."""
+    return {name: value for name, value in chosen.items() if value not in (None, False, [])} or None
 
 
 def _dataset(text: str, option: str) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from fileproc.errors import sentence
 from fileproc.interface import clean
-from fileproc.models import Cell, Department, FilePage, Job, JobPage, Preview, UploadPage
+from fileproc.models import Cell, Department, Detected, Detection, FilePage, Job, JobPage, Preview, UploadPage
 from fileproc.progress import figures
 
 _CELL_WIDTH = 28
@@ -114,7 +114,25 @@ def show_preview(out: Console, preview: Preview) -> None:
         out.print(Text(f"Not keys: {clean(', '.join(preview.unmapped))}", "dim"))
     if not preview.mapping and not preview.questions:
         out.print(Text("No column was recognised as a key. Name one: --map column=department.dataset", "yellow"))
+    if preview.detected is not None:
+        _show_detected(out, preview.detected)
     out.print(_rows(preview, out.width))
+
+
+def _show_detected(out: Console, detected: Detected) -> None:
+    """How the file was read, with the option that says something else."""
+    out.print(Text(f"Read as {detected.format.upper()}", "dim"))
+    for option in ("encoding", "delimiter", "quote", "header_row", "decimal"):
+        found: Detection | None = getattr(detected, option)
+        if found is not None:
+            name = f"--{option.replace('_', '-')}"
+            out.print(
+                Text.assemble((f"  {name} ", "cyan"), clean(str(found.value)), (f"  {clean(found.reason)}", "dim"))
+            )
+    for sheet in detected.sheets:
+        state = "gets columns" if sheet.used else "stays as it is: it has keys" if sheet.has_keys else "has no keys"
+        row = f", header in row {sheet.header_row}" if sheet.header_row else ""
+        out.print(Text.assemble(("  --sheet ", "cyan"), f"'{clean(sheet.name)}'", (f"  {state}{row}", "dim")))
 
 
 def _rows(preview: Preview, width: int) -> Table:

@@ -132,7 +132,7 @@ class Department(BaseModel):
     def tool_names(self) -> tuple[str, ...]:
         """The names that its tools can have."""
         of_datasets = (f"{verb}_{dataset.name}" for dataset in self.spec.datasets for verb in ("lookup", "search"))
-        names = ("describe_datasets", *of_datasets, *TOOLSET_TOOLS[self.spec.toolset])
+        names = ("describe_datasets", *of_datasets, "explain_keys", *TOOLSET_TOOLS[self.spec.toolset])
         return tuple(self.tool_prefix + name for name in names)
 
     @property

@@ -67,7 +67,10 @@ def problem_response(problem: Problem) -> Response:
 def invalid_request(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """The problem for a request that pydantic refused: the first field's error in words, all of them as a list."""
     fields = [
-        {"field": ".".join(str(part) for part in error["loc"] if part != "body"), "detail": str(error["msg"])}
+        {
+            "field": ".".join(str(part) for part in error["loc"] if part != "body"),
+            "detail": str(error["msg"]).removeprefix("Value error, "),
+        }
         for error in errors
     ]
     first = fields[0]

@@ -2,7 +2,7 @@
 
 A caller gets a token for its own ServiceAccount by the TokenRequest API, with the receiving service as the audience, so
 that no receiver can replay it elsewhere. A receiver verifies it against the API server's `/openid/v1/jwks` and an
-allow-list of callers. `services/local` answers the same two calls on a laptop.
+allow-list of callers. `tools/local` answers the same two calls on a laptop.
 """
 
 import asyncio

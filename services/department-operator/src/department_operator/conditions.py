@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from department_operator.observed import Answer, DeploymentState, PodState
+from department_operator.observed import DepartmentState, ServerStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,104 +18,86 @@ class Condition:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Everything that the status is made from.
-
-    Attributes:
-        invalid: Why the specification cannot be served, or None.
-        failures: Why an object could not be made, by its kind.
-        revision: Of the PodTemplate as it is now; None while there is none.
-    """
-
-    invalid: str | None
-    failures: Mapping[str, str]
-    revision: str | None
-    deployment: DeploymentState | None
-    pods: Iterable[PodState]
-    answer: Answer | None
+def conditions(state: DepartmentState, revision: str | None) -> list[Condition]:
+    """The four conditions; `revision` is that of the PodTemplate as it is now, None while there is none."""
+    data = _data(state)
+    return [_accepted(state), data, _up_to_date(state, revision), _ready(state, revision, data)]
 
 
-def conditions(situation: Situation) -> list[Condition]:
-    """The four conditions."""
-    data = _data(situation)
-    return [_accepted(situation), data, _up_to_date(situation), _ready(situation, data)]
-
-
-def _accepted(situation: Situation) -> Condition:
-    if situation.invalid is not None:
-        return Condition("Accepted", "False", "Invalid", f"What runs stays as it was: {situation.invalid}")
+def _accepted(state: DepartmentState) -> Condition:
+    if state.invalid is not None:
+        return Condition("Accepted", "False", "Invalid", f"What runs stays as it was: {state.invalid}")
     return Condition("Accepted", "True", "Accepted", "The specification can be served.")
 
 
-def _data(situation: Situation) -> Condition:
-    available = situation.deployment is not None and situation.deployment.available > 0
-    answer = situation.answer
-    missing = [] if answer is None else [f"{name}: {error}" for name, error in answer.datasets if error is not None]
+def _data(state: DepartmentState) -> Condition:
+    available = state.deployment is not None and state.deployment.available > 0
+    server = state.server
+    missing = [] if server is None else [f"{name}: {error}" for name, error in server.datasets if error is not None]
     if available:
         return Condition("DataAvailable", "True", "Loaded", "Every data set has a version that is served.")
     if missing:
         return Condition("DataAvailable", "False", "DataMissing", "; ".join(missing))
-    if answer is not None and answer.ready:
+    if server is not None and server.ready:
         return Condition("DataAvailable", "True", "Loaded", "Every data set has a version that is served.")
     return Condition("DataAvailable", "Unknown", "NotAskedYet", "No server has answered yet.")
 
 
-def _up_to_date(situation: Situation) -> Condition:
-    state = situation.deployment
-    if situation.failures:
-        return Condition("UpToDate", "False", "NotMade", "; ".join(situation.failures.values()))
-    if state is None or situation.revision is None:
+def _up_to_date(state: DepartmentState, revision: str | None) -> Condition:
+    deployment = state.deployment
+    if state.failures:
+        return Condition("UpToDate", "False", "NotMade", "; ".join(state.failures.values()))
+    if deployment is None or revision is None:
         return Condition("UpToDate", "Unknown", "NotMadeYet", "There is no Deployment yet.")
-    if state.revision != situation.revision:
+    if deployment.revision != revision:
         return Condition(
             "UpToDate", "False", "WaitingForRollout", "A changed PodTemplate goes from department to department."
         )
-    if state.stuck:
+    if deployment.stuck:
         return Condition(
             "UpToDate",
             "False",
             "RolloutStopped",
-            f"The new pods do not become ready{_because(situation)}. No other department is given this PodTemplate.",
+            f"The new pods do not become ready{_because(state)}. No other department is given this PodTemplate.",
         )
-    if not state.updated:
-        return Condition("UpToDate", "False", "RollingOut", f"New pods are not ready yet{_because(situation)}.")
+    if not deployment.updated:
+        return Condition("UpToDate", "False", "RollingOut", f"New pods are not ready yet{_because(state)}.")
     return Condition("UpToDate", "True", "UpToDate", "Built from the PodTemplate as it is now.")
 
 
-def _ready(situation: Situation, data: Condition) -> Condition:
-    available = situation.deployment is not None and situation.deployment.available > 0
+def _ready(state: DepartmentState, revision: str | None, data: Condition) -> Condition:
+    available = state.deployment is not None and state.deployment.available > 0
     # Pods that serve are of no use without these; all else that is missing leaves them as they were.
-    unreached = [why for kind, why in situation.failures.items() if kind in {"Service", "NetworkPolicy"}]
+    unreached = [why for kind, why in state.failures.items() if kind in {"Service", "NetworkPolicy"}]
     if available and not unreached:
         return Condition("Ready", "True", "Serving", "The department's server answers.")
-    if situation.failures:
-        why = unreached if available else situation.failures.values()
+    if state.failures:
+        why = unreached if available else state.failures.values()
         return Condition("Ready", "False", "NotMade", "; ".join(why))
-    if situation.revision is None and situation.deployment is None:
+    if revision is None and state.deployment is None:
         return Condition("Ready", "False", "NotMade", "There is no PodTemplate mcp-server in this namespace yet.")
     if data.reason == "DataMissing":
         return Condition("Ready", "False", "DataMissing", data.message)
-    return Condition("Ready", "False", "NotAvailable", f"No server is ready yet{_because(situation)}.")
+    return Condition("Ready", "False", "NotAvailable", f"No server is ready yet{_because(state)}.")
 
 
-def _because(situation: Situation) -> str:
-    problems = [pod.problem for pod in situation.pods if pod.problem is not None]
-    if situation.deployment is not None and situation.deployment.refusal is not None:
-        problems.append(situation.deployment.refusal)
-    if situation.answer is not None and situation.answer.problem is not None:
-        problems.append(situation.answer.problem)
+def _because(state: DepartmentState) -> str:
+    problems = [pod.problem for pod in state.pods.values() if pod.problem is not None]
+    if state.deployment is not None and state.deployment.refusal is not None:
+        problems.append(state.deployment.refusal)
+    if state.server is not None and state.server.problem is not None:
+        problems.append(state.server.problem)
     return f" ({problems[0].rstrip('.')})" if problems else ""
 
 
 def status(
-    found: Iterable[Condition], known: Mapping[str, Any], generation: int, endpoint: str, answer: Answer | None
+    found: Iterable[Condition], known: Mapping[str, Any], generation: int, endpoint: str, server: ServerStatus | None
 ) -> dict[str, Any]:
     """The whole status.
 
     Args:
         known: The status as it was, of which the times of what stays and the last known tools are kept.
-        answer: What a server said last, if any did since the operator started.
+        server: What a server said last, if any did since the operator started.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     since = {(line["type"], line["status"]): line["lastTransitionTime"] for line in known.get("conditions", [])}
@@ -134,10 +116,10 @@ def status(
             for line in found
         ],
     }
-    if answer is None:
+    if server is None:
         return made | {key: known[key] for key in ("tools", "toolCount", "datasets") if key in known}
     datasets = [
         {"name": name, "available": error is None} | ({} if error is None else {"message": error})
-        for name, error in answer.datasets
+        for name, error in server.datasets
     ]
-    return made | {"tools": list(answer.tools), "toolCount": len(answer.tools), "datasets": datasets}
+    return made | {"tools": list(server.tools), "toolCount": len(server.tools), "datasets": datasets}

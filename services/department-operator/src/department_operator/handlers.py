@@ -5,23 +5,13 @@ and nothing for two operators to fight about.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import kopf
 
 from department_operator.connection import Connection
-from department_operator.names import DEPARTMENT_LABEL, GROUP
+from department_operator.names import DEPARTMENT_LABEL, GROUP, MADE
 from department_operator.operator import Operator
-
-MADE: Final = {
-    "ServiceAccount": ("", "v1", "serviceaccounts"),
-    "ConfigMap": ("", "v1", "configmaps"),
-    "Service": ("", "v1", "services"),
-    "Deployment": ("apps", "v1", "deployments"),
-    "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
-    "PodDisruptionBudget": ("policy", "v1", "poddisruptionbudgets"),
-    "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
-}
 
 Intake = Callable[[str | None, Mapping[str, Any]], None]
 

@@ -13,6 +13,9 @@ from department_operator.metrics import API_CALLS
 from department_operator.names import API_VERSION, COMPONENT, FIELD_MANAGER
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
+JSON: Final = "application/json"
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources"""
 PLURALS: Final = {
     "Department": "departments",
     "ServiceAccount": "serviceaccounts",
@@ -22,6 +25,8 @@ PLURALS: Final = {
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "NetworkPolicy": "networkpolicies",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
     "ControllerRevision": "controllerrevisions",
     "PodTemplate": "podtemplates",
     "Pod": "pods",
@@ -64,8 +69,10 @@ class Kubernetes:
         path = f"{self._path(document['apiVersion'], document['kind'])}/{document['metadata']['name']}"
         return await self._call("PUT", path, document, params={"fieldManager": FIELD_MANAGER})
 
-    async def list(self, api_version: str, kind: str, label_selector: str = "") -> list[Object]:
-        """All objects of a kind that have the labels.
+    async def list(
+        self, api_version: str, kind: str, label_selector: str = "", *, metadata_only: bool = False
+    ) -> list[Object]:
+        """All objects of a kind that have the labels, or of each its metadata alone.
 
         Raises:
             ApiError: Refused, or no answer.
@@ -73,9 +80,11 @@ class Kubernetes:
         items: list[Object] = []
         params = {"limit": "500"} | ({"labelSelector": label_selector} if label_selector else {})
         while True:
-            answer = await self._call("GET", self._path(api_version, kind), params=params)
+            answer = await self._call(
+                "GET", self._path(api_version, kind), params=params, accept=METADATA if metadata_only else JSON
+            )
             # The items of a list do not say what they are.
-            items += [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
+            items += [item | {"apiVersion": api_version, "kind": kind} for item in answer["items"]]
             if not (further := answer["metadata"].get("continue")):
                 return items
             params = params | {"continue": further}
@@ -145,7 +154,8 @@ class Kubernetes:
         path: str,
         document: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> Object:
         try:
             async with self._connection.session.request(
@@ -153,7 +163,7 @@ class Kubernetes:
                 self._connection.server + path,
                 params=params,
                 data=None if document is None else orjson.dumps(document),
-                headers={"Content-Type": content_type, "Accept": "application/json"},
+                headers={"Content-Type": content_type, "Accept": accept},
                 timeout=TIMEOUT,
             ) as response:
                 body = await response.read()

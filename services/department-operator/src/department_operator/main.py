@@ -9,6 +9,7 @@ import aiohttp
 import kopf
 import structlog
 
+from common.collector import keep_what_is_held
 from common.logging import configure_logging
 from common.settings import load_settings
 from common.telemetry import metrics_server
@@ -42,6 +43,7 @@ async def run(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
             await _start(operator)
             # Before Kopf, which takes whatever is begun after it for its own, and waits for that in the end.
+            keep_what_is_held()
             work = operator.work()
             try:
                 await kopf.operator(

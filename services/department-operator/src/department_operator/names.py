@@ -39,3 +39,17 @@ def labels(department: str) -> dict[str, str]:
 def selector(department: str) -> dict[str, str]:
     """Labels by which a department's pods are found; they can never change."""
     return {"app.kubernetes.io/name": "mcp-server", DEPARTMENT_LABEL: department}
+
+
+MADE: Final = {
+    "ServiceAccount": ("", "v1", "serviceaccounts"),
+    "ConfigMap": ("", "v1", "configmaps"),
+    "Service": ("", "v1", "services"),
+    "Deployment": ("apps", "v1", "deployments"),
+    "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
+    "PodDisruptionBudget": ("policy", "v1", "poddisruptionbudgets"),
+    "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
+    "Role": ("rbac.authorization.k8s.io", "v1", "roles"),
+    "RoleBinding": ("rbac.authorization.k8s.io", "v1", "rolebindings"),
+}
+"""What is made for each department: group, version and plural of each kind."""

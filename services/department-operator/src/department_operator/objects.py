@@ -1,4 +1,4 @@
-"""The seven objects of a department, as they should be."""
+"""The nine objects of a department, as they should be."""
 
 import copy
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from department_operator.names import (
     DEPARTMENT_FILE,
     DEPARTMENT_LABEL,
     DEPARTMENT_VOLUME,
+    GROUP,
     PROVES_ANNOTATION,
     REVISION_ANNOTATION,
     labels,
@@ -30,6 +31,17 @@ PROGRESS_DEADLINE_SECONDS: Final = 300
 ZONE: Final = "topology.kubernetes.io/zone"
 HOST: Final = "kubernetes.io/hostname"
 
+RBAC: Final = "rbac.authorization.k8s.io"
+READ: Final = ("get", "list", "watch")
+LOOKED_AT: Final = {
+    "": ("configmaps", "serviceaccounts", "services"),
+    "apps": ("deployments",),
+    "autoscaling": ("horizontalpodautoscalers",),
+    "networking.k8s.io": ("networkpolicies",),
+    "policy": ("poddisruptionbudgets",),
+}
+"""What a department's people may read of its server; the operator may, too: nobody can grant what they lack."""
+
 Object = dict[str, Any]
 
 
@@ -45,8 +57,12 @@ class UnusableTemplate(Exception):
     """The PodTemplate lacks what the operator fills in; the message says what."""
 
 
-def beside_deployment(department: Mapping[str, Any]) -> list[Object]:
-    """The six objects that do not depend on the PodTemplate."""
+def beside_deployment(department: Mapping[str, Any], zones: int) -> list[Object]:
+    """The seven objects that depend on nothing else.
+
+    Args:
+        zones: Availability zones of the environment; the replicas that a Department asks for are those of one zone.
+    """
     name = department["metadata"]["name"]
     replicas = department["spec"].get("server", {}).get("replicas", {})
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": server_name(name)}
@@ -60,8 +76,8 @@ def beside_deployment(department: Mapping[str, Any]) -> list[Object]:
     callers = {"matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": list(CALLERS)}]}
     scaling = {
         "scaleTargetRef": target,
-        "minReplicas": replicas.get("min", 1),
-        "maxReplicas": replicas.get("max", 4),
+        "minReplicas": zones * replicas.get("min", 1),
+        "maxReplicas": zones * replicas.get("max", 4),
         "metrics": [
             {
                 "type": "Resource",
@@ -102,7 +118,33 @@ def beside_deployment(department: Mapping[str, Any]) -> list[Object]:
             "PodDisruptionBudget",
             spec={"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": pods},
         ),
+        _role(department),
     ]
+
+
+def _role(department: Mapping[str, Any]) -> Object:
+    """The right to look at the department and at what is made for it; a change goes through Git."""
+    metadata = department["metadata"]
+    name = server_name(metadata["name"])
+    looked_at: dict[str, tuple[tuple[str, ...], str]] = {GROUP: (("departments",), metadata["name"])}
+    looked_at |= {group: (resources, name) for group, resources in LOOKED_AT.items()}
+    rules = [
+        {"apiGroups": [group], "resources": [*resources], "resourceNames": [only], "verbs": [*READ]}
+        for group, (resources, only) in looked_at.items()
+    ]
+    return _object(department, f"{RBAC}/v1", "Role", rules=rules)
+
+
+def role_binding(department: Mapping[str, Any]) -> Object:
+    """Gives that right to the department's groups; the API server refuses it until the Role is there."""
+    groups = department["spec"]["access"]["groups"]
+    return _object(
+        department,
+        f"{RBAC}/v1",
+        "RoleBinding",
+        roleRef={"apiGroup": RBAC, "kind": "Role", "name": server_name(department["metadata"]["name"])},
+        subjects=[{"apiGroup": RBAC, "kind": "Group", "name": group} for group in groups],
+    )
 
 
 def deployment(department: Mapping[str, Any], template: Template, *, proves: str | None) -> Object:

@@ -1,5 +1,6 @@
 """What the operator knows of the cluster: only what it decides by, so that 500 departments take little memory."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -119,7 +120,7 @@ def _is_problem(waiting: Mapping[str, Any]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerStatus:
     """What a server said of itself at `/readyz`.
 
     Attributes:
@@ -155,19 +156,72 @@ Change = tuple[str | None, Mapping[str, Any]]
 
 
 @dataclass(slots=True)
-class Observed:
-    """Everything, by department.
+class DepartmentState:
+    """All that is known of one department, and what is to be done for it.
 
     Attributes:
-        in_flight: Objects that are being applied, by kind and department, with what the watch said of them meanwhile.
+        document: Its `Department`; None before it was seen, and after it was deleted.
+        pods: By name.
+        server: What its server said last.
+        applied: What was applied last, by kind.
+        in_flight: Kinds that are being applied, with what the watch said of them meanwhile.
+        outdated: Whether what is made for it may differ from what it should be.
+        vanished: Whether something of it was deleted, so that its `Department` may be gone too.
+        repaired: Kinds that others changed, and that are not reported yet.
+        invalid: Why the services cannot read its `Department`.
+        failures: Why an object could not be made, by kind.
+        gone: The `Department` that was deleted, until what it had is cleaned up.
+        data_reported: Whether it was said where the deleted department's data stays.
     """
 
-    departments: dict[str, dict[str, Any]] = field(default_factory=dict)
-    deployments: dict[str, DeploymentState] = field(default_factory=dict)
-    pods: dict[str, dict[str, PodState]] = field(default_factory=dict)
-    answers: dict[str, Answer] = field(default_factory=dict)
-    applied: dict[tuple[str, str], Applied] = field(default_factory=dict)
-    in_flight: dict[tuple[str, str], list[Change]] = field(default_factory=dict)
+    document: dict[str, Any] | None = None
+    deployment: DeploymentState | None = None
+    pods: dict[str, PodState] = field(default_factory=dict)
+    server: ServerStatus | None = None
+    applied: dict[str, Applied] = field(default_factory=dict)
+    in_flight: dict[str, list[Change]] = field(default_factory=dict)
+    outdated: bool = False
+    vanished: bool = False
+    repaired: set[str] = field(default_factory=set)
+    invalid: str | None = None
+    failures: dict[str, str] = field(default_factory=dict)
+    gone: Mapping[str, Any] | None = None
+    data_reported: bool = False
+
+
+_UNKNOWN: Final = DepartmentState()
+
+
+class Observed(defaultdict[str, DepartmentState]):
+    """Each department that anything is known of, by its name."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        super().__init__(DepartmentState)
+
+    @property
+    def departments(self) -> list[str]:
+        """The names of those that there is a `Department` of."""
+        return [name for name, state in self.items() if state.document is not None]
+
+    @property
+    def deployments(self) -> dict[str, DeploymentState]:
+        """The Deployments that there are."""
+        return {name: state.deployment for name, state in self.items() if state.deployment is not None}
+
+    def peek(self, name: str) -> DepartmentState:
+        """To read only: a department of which nothing is known stays unknown."""
+        return self.get(name, _UNKNOWN)
+
+    def document(self, name: str) -> dict[str, Any] | None:
+        """The `Department`, if there is one."""
+        return self.peek(name).document
+
+    def forget(self, name: str) -> None:
+        """The department is gone: nothing of it is known any more but what still runs."""
+        old = self.pop(name, _UNKNOWN)
+        if old.pods:
+            self[name] = DepartmentState(pods=old.pods)
 
 
 def department_of(document: Mapping[str, Any]) -> str | None:

@@ -8,15 +8,15 @@ import aiohttp
 import structlog
 
 from department_operator.errors import ApiError, TryAgain
-from department_operator.inquiry import ask
-from department_operator.kubernetes import Kubernetes
+from department_operator.kubernetes import Kubernetes, Object
 from department_operator.metrics import REPAIRS
-from department_operator.names import API_VERSION, DEPARTMENT_LABEL, POD_TEMPLATE
+from department_operator.names import API_VERSION, DEPARTMENT_LABEL, MADE, POD_TEMPLATE
 from department_operator.observed import DeploymentState, Observed, PodState, department_of, fingerprint, version
 from department_operator.pod_identity import PodIdentity
 from department_operator.queue import WorkQueue
 from department_operator.reconciler import Reconciler
 from department_operator.rollout import turn
+from department_operator.server_status import ask
 from department_operator.settings import Settings
 from department_operator.templates import Templates
 
@@ -24,7 +24,9 @@ log = structlog.get_logger()
 
 TEMPLATE: Final = "/template"
 SWEEP: Final = "/sweep"
-INQUIRERS: Final = 16
+SWEEP_SECONDS: Final = 1.0
+"""From the first object that a watch lists to the sweep: the others are listed meanwhile."""
+STATUS_CHECKS_AT_ONCE: Final = 16
 
 Document = Mapping[str, Any]
 
@@ -48,7 +50,8 @@ class Operator:
             settings, kubernetes, pod_identity, self._observed, self._templates, self.deployment, self.made
         )
         self._queue = WorkQueue("departments", self._work, settings.workers)
-        self._inquiries = WorkQueue("inquiries", self._inquire, INQUIRERS)
+        self._status_checks = WorkQueue("server-status", self._check_status, STATUS_CHECKS_AT_ONCE)
+        self._sweeping: asyncio.TimerHandle | None = None
         self.started = False
 
     @property
@@ -79,16 +82,18 @@ class Operator:
         for document in await self._kubernetes.list(API_VERSION, "Department"):
             self.department("ADDED", document)
         self.started = True
-        self._queue.add(SWEEP)
+        self._sweep_soon()
 
     def work(self) -> list[asyncio.Task[None]]:
         """The tasks that work until they are cancelled."""
-        return [*self._queue.start(), *self._inquiries.start()]
+        return [*self._queue.start(), *self._status_checks.start()]
 
     def department(self, change: str | None, document: Document) -> None:
         """A Department was found, made, changed or deleted."""
         name = document["metadata"]["name"]
-        known = self._observed.departments.get(name)
+        if change is None:
+            self._sweep_soon()
+        known = self._observed.document(name)
         if known is not None and version(document) < version(known):
             return
         if change == "DELETED":
@@ -96,10 +101,10 @@ class Operator:
             self._queue.add(name)
             self._check_names_below(name)
             return
-        self._observed.departments[name] = dict(document)
+        self._observed[name].document = dict(document)
         if known is None or any(known["metadata"][key] != document["metadata"][key] for key in ("uid", "generation")):
             self._reconciler.outdated(name)
-            self._inquiries.add(name)
+            self._status_checks.add(name)
             self._check_names_below(name)
         self._queue.add(name)
 
@@ -115,11 +120,14 @@ class Operator:
         name = department_of(document)
         if name is None:
             return
-        if (meanwhile := self._observed.in_flight.get((kind, name))) is not None:
+        if change is None:
+            self._sweep_soon()
+        state = self._observed.peek(name)
+        if (meanwhile := state.in_flight.get(kind)) is not None:
             # It may be the operator's own change, which is known as such once it has been answered.
             meanwhile.append((change, document))
             return
-        applied = self._observed.applied.get((kind, name))
+        applied = state.applied.get(kind)
         if applied is not None and version(document) <= applied.version:
             return
         if kind == "Deployment":
@@ -139,13 +147,10 @@ class Operator:
     def deployment(self, document: Document, *, deleted: bool = False) -> None:
         """A department's Deployment is as `document` says, or was so when it was deleted."""
         name = department_of(document)
-        state = None if deleted else DeploymentState.of(document)
-        if name is None or self._observed.deployments.get(name) == state:
+        found = None if deleted else DeploymentState.of(document)
+        if name is None or self._observed.peek(name).deployment == found:
             return
-        if state is None:
-            del self._observed.deployments[name]
-        else:
-            self._observed.deployments[name] = state
+        self._observed[name].deployment = found
         self._queue.add(name)
         self._next_turn()
 
@@ -154,7 +159,7 @@ class Operator:
         name = department_of(document)
         if name is None:
             return
-        pods = self._observed.pods.setdefault(name, {})
+        pods = self._observed[name].pods
         pod = document["metadata"]["name"]
         if change == "DELETED" or document["metadata"].get("deletionTimestamp") is not None:
             if pods.pop(pod, None) is None:
@@ -164,10 +169,8 @@ class Operator:
             if pods.get(pod) == state:
                 return
             pods[pod] = state
-        if not pods:
-            del self._observed.pods[name]
         self._queue.add(name)
-        self._inquiries.add(name)
+        self._status_checks.add(name)
 
     def pod_template(self, change: str | None, document: Document) -> None:
         """A PodTemplate was found, made, changed or deleted. Where it is gone, departments stay as they are."""
@@ -178,20 +181,59 @@ class Operator:
         try:
             if name == TEMPLATE:
                 before = self.revision
-                await self._templates.record({state.revision for state in self._observed.deployments.values()})
+                await self._templates.record({each.revision for each in self._observed.deployments.values()})
                 if self.revision != before:
                     for department in self._observed.departments:
                         self._reconciler.outdated(department)
                         self._queue.add(department)
             elif name == SWEEP:
-                for department in await self._pod_identity.departments():
-                    if department not in self._observed.departments:
-                        self._reconciler.gone({"metadata": {"name": department, "uid": ""}})
-                        self._queue.add(department)
+                await self._sweep()
             else:
                 await self._reconciler.reconcile(name)
         except ApiError as error:
             raise TryAgain(str(error)) from error
+
+    def _sweep_soon(self) -> None:
+        """A watch that begins, or begins anew, lists what there is: what went before that, it never says."""
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._queue.add, SWEEP)
+
+    async def _sweep(self) -> None:
+        """Find what went while nobody watched: Departments, objects of theirs, and Departments of associations."""
+        self._sweeping = None
+        known = {name: self._uid(name) for name in self._observed.departments}
+        found = {each["metadata"]["name"]: each for each in await self._kubernetes.list(API_VERSION, "Department")}
+        for name, uid in known.items():
+            gone = self._observed.document(name)
+            if name not in found and gone is not None and self._uid(name) == uid:
+                self.department("DELETED", gone)
+        for document in found.values():
+            self.department("MODIFIED", document)
+        for department in await self._pod_identity.departments():
+            if self._observed.document(department) is None and department not in found:
+                self._reconciler.gone({"metadata": {"name": department, "uid": ""}})
+                self._queue.add(department)
+        for kind, (group, version_of_kind, _) in MADE.items():
+            applied = {name: state.applied.get(kind) for name, state in self._observed.items()}
+            there = {
+                department_of(each) for each in await self._labelled(f"{group}/{version_of_kind}".strip("/"), kind)
+            }
+            for name, before in applied.items():
+                if before is not None and name not in there and self._observed.peek(name).applied.get(kind) is before:
+                    self._reconciler.vanished(kind, name)
+                    self._queue.add(name)
+        pods = {name: list(state.pods) for name, state in self._observed.items()}
+        running = {each["metadata"]["name"] for each in await self._labelled("v1", "Pod")}
+        for name, names in pods.items():
+            for pod in set(names) - running:
+                self.pod("DELETED", {"metadata": {"name": pod, "labels": {DEPARTMENT_LABEL: name}}})
+
+    async def _labelled(self, api_version: str, kind: str) -> list[Object]:
+        return await self._kubernetes.list(api_version, kind, DEPARTMENT_LABEL, metadata_only=True)
+
+    def _uid(self, name: str) -> str | None:
+        document = self._observed.document(name)
+        return None if document is None else document["metadata"]["uid"]
 
     def _next_turn(self) -> None:
         current = self._templates.current
@@ -204,15 +246,16 @@ class Operator:
         if not now.outdated and self._templates.superfluous({current.revision}):
             self._queue.add(TEMPLATE)
 
-    async def _inquire(self, name: str) -> None:
-        department = self._observed.departments.get(name)
-        pods = [pod for pod in self._observed.pods.get(name, {}).values() if pod.address is not None]
+    async def _check_status(self, name: str) -> None:
+        state = self._observed.peek(name)
+        pods = [pod for pod in state.pods.values() if pod.address is not None]
+        department = state.document
         if department is None or not pods:
             return
         pod = next((pod for pod in pods if pod.ready), pods[0])
         answer = await ask(self._session, str(pod.address))
-        if self._observed.answers.get(name) != answer:
-            self._observed.answers[name] = answer
+        if state.server != answer:
+            state.server = answer
             self._queue.add(name)
         if not answer.ready or not answer.fits(department["spec"]):
             raise TryAgain("the server is not ready, or does not yet go by its Department as it is now")

@@ -16,4 +16,7 @@ class Settings(ServiceSettings):
     cluster_name: str = Field(description="The EKS cluster, for Pod Identity associations.")
     department_role_arn: str = Field(description="The IAM role that all departments' servers assume.")
     aws_region: str = Field(description="Region of the cluster; credentials and endpoints are botocore's own.")
+    zones: int = Field(
+        default=1, ge=1, le=6, description="Availability zones; each has the replicas that a Department asks for."
+    )
     workers: int = Field(default=8, ge=1, le=64, description="Departments that are worked on at once.")

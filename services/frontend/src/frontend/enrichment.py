@@ -12,7 +12,7 @@ from typing import Any, Final
 from fileproc import Client, errors
 from fileproc.client import succeeded
 from fileproc.errors import sentence
-from fileproc.models import Cell, Job, Preview, Report
+from fileproc.models import FILE_OPTIONS, Cell, Detected, Detection, Job, Preview, Report, UnmatchedKey
 
 FILE_TYPES: Final = ("csv", "tsv", "xlsx", "json", "jsonl", "parquet", "txt", "md", "pdf", "docx")
 PREVIEW_ROWS, PREVIEW_COLUMNS, CELL_WIDTH = 5, 6, 40
@@ -82,6 +82,29 @@ def mapping_in(text: str) -> dict[str, list[str]] | None:
     return found or None
 
 
+def options_in(text: str) -> dict[str, Any] | None:
+    """What a message says of how the file is read: `delimiter = ;` or `header row = 3`, one a line.
+
+    Values are passed on as they are written: the service says what is wrong with them.
+    """
+    found: dict[str, Any] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().strip("`").partition("=")
+        option = re.sub(r"[\s-]+", "_", name.strip().lower())
+        value = value.strip()
+        if not (equals and value) or option not in FILE_OPTIONS or MAPPING.match(line):
+            continue
+        if option == "add_only":
+            found[option] = [column.strip() for column in value.split(",") if column.strip()]
+        elif option in {"no_header", "raw"}:
+            found[option] = {"yes": True, "true": True, "no": False, "false": False}.get(value.lower(), value)
+        elif option == "header_row" and value.isdecimal():
+            found[option] = int(value)
+        else:
+            found[option] = value
+    return found or None
+
+
 async def follow(client: Client, job_id: str) -> AsyncIterator[Job]:
     """The job on each change, but no more often than one can read, up to its end."""
     queue: asyncio.Queue[Job | BaseException | None] = asyncio.Queue()
@@ -148,7 +171,30 @@ def preview_text(name: str, found: Preview) -> str:
     if found.mapping:
         known = ", ".join(f"{plain(entry.column)} ({plain(entry.dataset)})" for entry in found.mapping)
         lines += ["", f"Recognised: {known}."]
+    if found.detected is not None:
+        lines += ["", *detected_text(found.detected)]
     return "\n".join(lines)
+
+
+def detected_text(found: Detected) -> list[str]:
+    """How the file was read, each line as one that changes it when it is sent with the file."""
+    lines = [f"Read as {found.format.upper()}. If a line is wrong, attach the file again, and write the right one:", ""]
+    for option in ("encoding", "delimiter", "quote", "header_row", "decimal"):
+        how: Detection | None = getattr(found, option)
+        if how is not None:
+            lines.append(f"- {code(f'{option} = {how.value}')} {plain(how.reason)}")
+    for sheet in found.sheets:
+        state = "gets columns" if sheet.used else "has keys" if sheet.has_keys else "has no keys"
+        row = f", header in row {sheet.header_row}" if sheet.header_row else ""
+        lines.append(f"- {code(f'sheet = {sheet.name}')} {state}{row}")
+    return lines if len(lines) > 2 else []
+
+
+def code(text: str) -> str:
+    """Text that Markdown shows as it is (CommonMark, Code spans)."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{' '.join(text.split())}{space}{fence}"
 
 
 def result_text(done: Done) -> str:
@@ -167,11 +213,27 @@ def result_text(done: Done) -> str:
         f"{report.rows:,} rows, {len(report.columns_added)} columns added.",
         f"[The whole report]({link}/report?format=html)",
     ]
-    missing = [key for entry in report.mappings for key in entry.unmatched_sample]
-    if missing:
-        lines += ["", "Not found, for example: " + ", ".join(plain(key.key) for key in missing[:10]) + "."]
+    lines += missing_text(report)
     lines += [f"\nNote: {plain(warning)}" for warning in report.warnings]
     return "\n".join(lines)
+
+
+def missing_text(report: Report) -> list[str]:
+    """Why keys were not found, and the first of them."""
+    causes = [[each.column, cause.description, f"{cause.keys:,}"] for each in report.mappings for cause in each.causes]
+    lines: list[str] = []
+    if causes:
+        lines += ["", *table(["Column", "Why keys were not found", "Different keys"], causes)]
+    missing = [key for entry in report.mappings for key in entry.unmatched_sample]
+    if missing:
+        lines += ["", "Not found, for example: " + ", ".join(map(_missing_key, missing[:10])) + "."]
+    return lines
+
+
+def _missing_key(missing: UnmatchedKey) -> str:
+    """A key that was not found, with the likeliest one that was meant."""
+    likely = f" (perhaps {plain(missing.proposals[0].key)})" if missing.proposals else ""
+    return plain(missing.key) + likely
 
 
 def report_table(report: Report) -> tuple[list[str], list[list[str]]]:

@@ -1,16 +1,20 @@
-"""A data set in memory: found by key, searched by text, never changed once made."""
+"""A data set in memory, in columns: found by key, searched by text, never changed once made."""
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import repeat
 from typing import Any
 
+import numpy as np
 import orjson
 
 from common.departments import Dataset
+from common.keys import key_text
+from mcp_server.columns import Column
 from mcp_server.errors import BrokenObject
+from mcp_server.key_index import NOT_FOUND, KeyIndex
 from mcp_server.loading import Table, load_table
 from mcp_server.text_index import TextIndex
 
@@ -19,13 +23,8 @@ MAX_ENCODED_ROWS = 100_000
 
 MAX_ENCODED_CHOICES = 4
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column's name and its Arrow type's name."""
-
-    name: str
-    type: str
+NUMBERS = ("int", "uint", "float", "double", "halffloat", "decimal")
+"""How the names of Arrow's types of numbers start."""
 
 
 class DataTable:
@@ -49,23 +48,21 @@ class DataTable:
         self.spec = spec
         self.version = version
         self.loaded_at = time.time()
-        others = [name for name in table.types if name != spec.key]
-        self.columns = tuple(Column(name, table.types[name]) for name in (spec.key, *others))
-        self._values = table.values
-        self._rows: dict[str, int] = {}
-        self.blank_keys = 0
-        for row, value in enumerate(table.values[spec.key]):
-            if key := key_text(value):
-                self._rows.setdefault(key, row)
-            else:
-                self.blank_keys += 1
-        self.duplicate_keys = table.row_count - self.blank_keys - len(self._rows)
-        if not self._rows:
+        self._values = table.columns
+        others = [name for name in table.columns if name != spec.key]
+        self.columns = tuple(Column(name, table.columns[name].type) for name in (spec.key, *others))
+        keys = table.columns[spec.key]
+        self._rows = KeyIndex(
+            ([key_text(value) for value in values] for values in keys.slices()),
+            numeric=keys.type.startswith(NUMBERS),
+        )
+        self.blank_keys, self.duplicate_keys = self._rows.blank_keys, self._rows.duplicate_keys
+        if not self.row_count:
             raise BrokenObject(f"{spec.object} has no row with a key in {spec.key}")
         self._indexes: dict[tuple[tuple[str, ...], bool], TextIndex] = {}
         self._dates: dict[str, list[tuple[date, str]]] = {}
         self._making = threading.Lock()
-        self._encoded: dict[tuple[str, ...], dict[int, orjson.Fragment]] = {}
+        self._choices: dict[tuple[str, ...], dict[str, orjson.Fragment]] = {}
 
     @classmethod
     def load(cls, spec: Dataset, version: str, data: bytes) -> "DataTable":
@@ -75,12 +72,12 @@ class DataTable:
     @property
     def row_count(self) -> int:
         """Rows that can be found."""
-        return len(self._rows)
+        return len(self._rows.served)
 
     @property
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> Iterator[str]:
         """All keys, in the order of the object."""
-        return self._rows.keys()
+        return (key for _, keys in self._rows.with_keys() for key in keys)
 
     def fits(self, spec: Dataset) -> bool:
         """Whether this table is what `spec` describes, so that it can be served by the rules of `spec`."""
@@ -90,35 +87,52 @@ class DataTable:
 
     def row(self, key: object, columns: Sequence[str]) -> dict[str, Any] | None:
         """The values of one key's row, or None."""
-        row = self._rows.get(key_text(key))
-        return None if row is None else {name: self._values[name][row] for name in columns}
+        return self.rows([key_text(key)], columns)[0]
+
+    def rows(self, keys: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any] | None]:
+        """The values of each key's row, in the order of the keys; None for a key that is not there."""
+        found = self._rows.find(keys)
+        values = self._at([row for row in found if row != NOT_FOUND], columns)
+        return [None if row == NOT_FOUND else next(values) for row in found]
 
     def lookup(self, keys: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """For each key, in their order: `{"key", "matched": true, "values"}` or `{"key", "matched": false}`.
 
         The values are a JSON object that is encoded already, and kept, because many callers look up the same rows.
         """
-        rows, known = self._rows, self._encoded_rows(tuple(columns))
-        values = [(name, self._values[name]) for name in columns]
-        answer: list[dict[str, Any]] = []
-        for key in keys:
-            row = rows.get(key.strip())
-            if row is None:
-                answer.append({"key": key, "matched": False})
-                continue
-            if (encoded := known.get(row)) is None:
-                encoded = orjson.Fragment(orjson.dumps({name: column[row] for name, column in values}))
-                if len(known) < MAX_ENCODED_ROWS:
-                    known[row] = encoded
-            answer.append({"key": key, "matched": True, "values": encoded})
-        return answer
+        known = self._encoded_rows(tuple(columns))
+        texts = [key.strip() for key in keys]
+        encoded = [known.get(text) for text in texts]
+        if new := list({text: None for text, one in zip(texts, encoded, strict=True) if one is None}):
+            fragments = self._encoded(new, columns)
+            encoded = [fragments.get(text) if one is None else one for text, one in zip(texts, encoded, strict=True)]
+            if len(known) + len(fragments) > MAX_ENCODED_ROWS:
+                known.clear()
+            known.update(fragments)
+        return [
+            {"key": key, "matched": False} if values is None else {"key": key, "matched": True, "values": values}
+            for key, values in zip(keys, encoded, strict=True)
+        ]
 
-    def _encoded_rows(self, columns: tuple[str, ...]) -> dict[int, orjson.Fragment]:
-        known = self._encoded.pop(columns, None)
-        self._encoded[columns] = known = {} if known is None else known
-        while len(self._encoded) > MAX_ENCODED_CHOICES:
-            del self._encoded[next(iter(self._encoded))]
+    def _encoded(self, texts: Sequence[str], columns: Sequence[str]) -> dict[str, orjson.Fragment]:
+        """The values of those keys that are there, each as one JSON object."""
+        found = [(text, row) for text, row in zip(texts, self._rows.find(texts), strict=True) if row != NOT_FOUND]
+        values = self._at([row for _, row in found], columns)
+        return {text: orjson.Fragment(orjson.dumps(each)) for (text, _), each in zip(found, values, strict=True)}
+
+    def _encoded_rows(self, columns: tuple[str, ...]) -> dict[str, orjson.Fragment]:
+        known = self._choices.pop(columns, None)
+        self._choices[columns] = known = {} if known is None else known
+        while len(self._choices) > MAX_ENCODED_CHOICES:
+            del self._choices[next(iter(self._choices))]
         return known
+
+    def _at(self, rows: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        if not columns:
+            return repeat({}, len(rows))
+        places = np.array(rows, np.int64)
+        values = (self._values[name].at(places) for name in columns)
+        return (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
 
     def dates(self, column: str) -> list[tuple[date, str]]:
         """The dates of one column with their keys, in order; values that are no ISO 8601 date are left out.
@@ -127,8 +141,11 @@ class DataTable:
         """
         if column not in self._dates:
             with self._making:
-                values = self._values[column]
-                found = ((_date(values[row]), key) for key, row in self._rows.items())
+                found = (
+                    (_date(value), key)
+                    for rows, keys in self._rows.with_keys()
+                    for value, key in zip(self._values[column].at(rows), keys, strict=True)
+                )
                 self._dates[column] = sorted((day, key) for day, key in found if day is not None)
         return self._dates[column]
 
@@ -149,8 +166,9 @@ class DataTable:
 
     def _make_index(self, columns: Sequence[str], *, passages: bool) -> TextIndex:
         texts = (
-            (key, [str(value) for name in columns if (value := self._values[name][row]) is not None])
-            for key, row in self._rows.items()
+            (key, [str(value) for value in values if value is not None])
+            for rows, keys in self._rows.with_keys()
+            for key, *values in zip(keys, *(self._values[name].at(rows) for name in columns), strict=True)
         )
         return TextIndex.of_passages(texts) if passages else TextIndex.of_lines(texts)
 
@@ -171,13 +189,6 @@ class DataTable:
         return list(self._indexes)
 
 
-def key_text(value: object) -> str:
-    """A key as text: JSON has no integers, so a key column of numbers may come with a fraction of zero."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value).strip()
-
-
 def _date(value: object) -> date | None:
     try:
         return date.fromisoformat(str(value).strip()[:10])
@@ -186,10 +197,10 @@ def _date(value: object) -> date | None:
 
 
 def _check_columns(spec: Dataset, table: Table) -> None:
-    missing = [name for name in (spec.key, *spec.search) if name not in table.types]
+    missing = [name for name in (spec.key, *spec.search) if name not in table.columns]
     public = [name for name in missing if name not in spec.restricted_columns]
     if public:
         raise BrokenObject(f"{spec.object} lacks the column {', '.join(public)}")
-    if missing or not set(spec.restricted_columns) <= table.types.keys():
+    if missing or not set(spec.restricted_columns) <= table.columns.keys():
         # The message is for everyone who may use the department; the names of restricted columns are not.
         raise BrokenObject(f"{spec.object} lacks a column that is named in restrictedColumns")

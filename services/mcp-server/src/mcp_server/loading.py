@@ -1,10 +1,13 @@
-"""From an object's bytes to columns of JSON values: CSV (always strings), JSON Lines, Parquet."""
+"""From an object's bytes to columns: CSV (always strings), JSON Lines, Parquet."""
 
 import csv
 import io
+import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -12,22 +15,19 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from mcp_server.columns import Values
 from mcp_server.errors import BrokenObject
 
 BOM = b"\xef\xbb\xbf"
 BLOCK_BYTES = 16 << 20
 """Most bytes that one row of a CSV object can have."""
 
-SLICE_ROWS = 5000
-"""Arrow holds the interpreter's lock while it converts; between slices, requests are answered."""
-
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns by name: the names of their Arrow types, and their values as JSON has them."""
+    """Columns by name."""
 
-    types: dict[str, str]
-    values: dict[str, list[Any]]
+    columns: dict[str, Values]
     row_count: int
 
 
@@ -74,14 +74,16 @@ def _read_csv(data: bytes) -> Table:
 
 
 def _read_parquet(data: bytes) -> Table:
-    return _from_arrow(pq.read_table(pa.BufferReader(data)))
+    # INT96 reaches further than 64 bits of nanoseconds, which by themselves would begin anew in 1677.
+    return _from_arrow(pq.read_table(pa.BufferReader(data), coerce_int96_timestamp_unit="us"))
 
 
 def _from_arrow(table: pa.Table) -> Table:
     names = _names(table.column_names)
-    types = {name: str(field.type) for name, field in zip(names, table.schema, strict=True)}
-    values = {name: json_values(column) for name, column in zip(names, table.columns, strict=True)}
-    return Table(types, values, table.num_rows)
+    columns = {name: Values(column) for name, column in zip(names, table.columns, strict=True)}
+    for values in columns.values():
+        values.check()
+    return Table(columns, table.num_rows)
 
 
 def _read_json_lines(data: bytes) -> Table:
@@ -91,7 +93,8 @@ def _read_json_lines(data: bytes) -> Table:
     for line in data.removeprefix(BOM).splitlines():
         if not line.strip():
             continue
-        row = orjson.loads(line)
+        # Digits beyond those of a float are read as they are written, which takes several times as long.
+        row = json.loads(line, parse_float=_number) if LONG_NUMBER.search(line) else orjson.loads(line)
         if not isinstance(row, dict):
             raise ValueError("each line has to be an object")
         for name, value in row.items():
@@ -101,59 +104,77 @@ def _read_json_lines(data: bytes) -> Table:
         count += 1
     for column in written.values():
         column.extend([None] * (count - len(column)))
-    columns = [_column(values) for values in written.values()]
     names = _names(written)
-    types = {name: kind for name, (kind, _) in zip(names, columns, strict=True)}
-    return Table(types, {name: values for name, (_, values) in zip(names, columns, strict=True)}, count)
+    columns: dict[str, Values] = {}
+    for name, wrote in zip(names, list(written), strict=True):
+        columns[name] = _column(written.pop(wrote))
+    return Table(columns, count)
 
 
-def _column(values: list[Any]) -> tuple[str, list[Any]]:
+def _number(text: str) -> float | Decimal:
+    """A JSON number with a fraction: a float only where that is the very same number."""
+    number, exact = float(text), Decimal(text)
+    return number if math.isfinite(number) and Decimal(repr(number)) == exact else exact
+
+
+def _column(values: list[Any]) -> Values:
     kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float, Decimal} and (kind := _exact_type(values, kinds)):
+        return Values(_texts(None if value is None else format(Decimal(str(value)), "f") for value in values), kind)
+    if kinds == {int, float} and not _has_long(values):
+        return Values(
+            _texts(None if value is None else _json_text(value) for value in values), "double", as_numbers=True
+        )
     for kind, accepted in JSON_TYPES.items():
-        if kinds <= accepted:
-            return kind, values
+        if kinds <= accepted and not (int in kinds and _has_long(values)):
+            return Values(pa.chunked_array([pa.array(values, kind)]))
     # Real data mixes types in one column: all of it becomes text. So do lists and objects.
-    return "string", [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values]
+    return Values(_texts(v if v is None or isinstance(v, str) else _json_text(v) for v in values))
 
 
-JSON_TYPES: dict[str, set[type]] = {"string": {str}, "bool": {bool}, "int64": {int}, "double": {int, float}}
-"""Types of a column of JSON Lines, named as Arrow names them."""
+def _texts(texts: Iterable[str | None]) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _has_long(values: list[Any]) -> bool:
+    return any(type(value) is int and not -(2**63) <= value < 2**63 for value in values)
+
+
+def _exact_type(values: list[Any], kinds: set[type]) -> str | None:
+    """The decimal type of numbers that neither 64-bit integers nor floats hold; `None` where these do."""
+    if Decimal not in kinds and not (int in kinds and _has_long(values)):
+        return None
+    parts = [Decimal(str(value)).as_tuple() for value in values if value is not None]
+    exponents = [part.exponent for part in parts if isinstance(part.exponent, int)]
+    scale = max(0, -min(exponents))
+    whole = max(len(part.digits) + exponent for part, exponent in zip(parts, exponents, strict=True))
+    precision = max(whole, 0) + scale
+    return f"decimal{128 if precision <= 38 else 256}({precision}, {scale})" if precision <= MOST_DIGITS else None
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).strip('"')
+
+
+JSON_TYPES: dict[pa.DataType, set[type]] = {
+    pa.string(): {str},
+    pa.bool_(): {bool},
+    pa.int64(): {int},
+    pa.float64(): {float},
+}
+"""Types of a column of JSON Lines."""
+
+MOST_DIGITS = 76
+"""Of Arrow's largest decimal type."""
+
+LONG_NUMBER = re.compile(rb"[0-9.]{17}|[0-9][eE][+-]?[0-9]{3}")
+"""What a number looks like that a float or a 64-bit integer may not hold."""
 
 READERS: dict[str, Callable[[bytes], Table]] = {
     "csv": _read_csv,
     "jsonl": _read_json_lines,
     "parquet": _read_parquet,
 }
-
-
-def json_values(column: pa.ChunkedArray) -> list[Any]:
-    """The column's values as JSON has them: dates and decimals as strings, what is no number as null."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return json_values(column.cast(kind.value_type))
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        # Python's times end at microseconds.
-        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
-    values: list[Any] = []
-    for start in range(0, len(column), SLICE_ROWS):
-        values.extend(column.slice(start, SLICE_ROWS).to_pylist())
-    convert = _conversion(kind)
-    return values if convert is None else [None if value is None else convert(value) for value in values]
-
-
-def _conversion(kind: pa.DataType) -> Callable[[Any], Any] | None:
-    if pa.types.is_floating(kind):
-        return lambda value: value if math.isfinite(value) else None
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
-        return lambda value: value.isoformat()
-    if pa.types.is_decimal(kind):
-        return lambda value: format(value, "f")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind):
-        return None
-    if pa.types.is_boolean(kind):
-        return None
-    return lambda value: value if isinstance(value, str) else orjson.dumps(value, default=_text).decode()
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

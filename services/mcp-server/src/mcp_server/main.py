@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from common.collector import keep_what_is_held
 from common.http_protocol import HttpProtocol
 from common.jwks import JwksCache
 from common.logging import configure_logging
@@ -87,6 +88,7 @@ def create_app(
                 Route("/mcp", endpoint, methods=methods),
                 *health_routes(catalog, verifier.keys),
             ]
+            keep_what_is_held()
             async with _background(store.follow(), _fetch_keys(verifier.keys)):
                 yield
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import structlog
 
+from common.collector import keep_what_is_held
 from common.departments import Dataset, Department
 from mcp_server.datasets import DataTable
 from mcp_server.department import DepartmentFile
@@ -61,12 +62,16 @@ class DatasetStore:
 
     async def follow(self) -> None:
         """Look for new data until cancelled; at once where the department has changed."""
+        kept = self._states
         while True:
             department = self._department.current()
             await self.refresh()
             for state in list(self._states.values()):
                 if state.table is not None:
                     await asyncio.to_thread(state.table.prepare)
+            if self._states is not kept:
+                kept = self._states
+                keep_what_is_held()
             # Whoever waits for a first version, waits with nothing to serve.
             complete = bool(self._states) and all(state.table is not None for state in self._states.values())
             pause = self._refresh_seconds if complete else min(self._refresh_seconds, FIRST_VERSION_SECONDS)

@@ -3,7 +3,7 @@ module "platform" {
 
   environment         = "dev"
   region              = "ap-southeast-1"
-  departments         = ["finance", "hr", "legal"]
+  departments         = "${path.module}/../../../../../base/departments"
   zones               = ["ap-southeast-1a", "ap-southeast-1b"]
   node_zones          = ["ap-southeast-1a"]
   single_nat_gateway  = true

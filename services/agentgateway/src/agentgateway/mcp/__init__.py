@@ -1,1 +1,1 @@
-"""The gateway's MCP face: one server that federates the departments, and each department on its own."""
+"""The gateway's MCP endpoint: one server that federates the departments, and each department on its own."""

@@ -4,11 +4,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol, Self
+from typing import Self
 
 import structlog
 from yarl import URL
 
+from agentgateway.http.rate_limit import BUSY_SECONDS
+from agentgateway.http.upstream import ServiceTokens
+from agentgateway.mcp.access import CallerAccess
 from agentgateway.mcp.breaker import CircuitBreaker, State
 from agentgateway.mcp.connection import ConnectionBroken, Response
 from agentgateway.mcp.errors import (
@@ -22,9 +25,7 @@ from agentgateway.mcp.errors import (
 )
 from agentgateway.mcp.metrics import circuit_is, circuit_is_gone
 from agentgateway.mcp.pool import NotConnected, Pool
-from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.settings import McpSettings
-from agentgateway.rate_limit import BUSY_SECONDS
 from common.caller import CALLER_HEADER
 from common.departments import Department
 from common.fair_queue import FairQueue, Turn
@@ -43,14 +44,6 @@ does not answer.
 """
 
 _ILLEGAL = re.compile("[\r\n\0]")
-
-
-class ServiceTokens(Protocol):
-    """The part of `ServiceTokenSource` that is needed here."""
-
-    async def token(self, audience: str) -> str:
-        """A token that only `audience` accepts."""
-        ...
 
 
 class Backend:
@@ -83,7 +76,7 @@ class Backend:
 
     @asynccontextmanager
     async def post(
-        self, reach: Reach, body: bytes, headers: Mapping[str, str], seconds: float, tool: str
+        self, access: CallerAccess, body: bytes, headers: Mapping[str, str], seconds: float, tool: str
     ) -> AsyncIterator[tuple[Response, asyncio.Timeout]]:
         """Send one request for `tool`; the response ends with the context, and at the deadline that comes with it.
 
@@ -94,14 +87,14 @@ class Backend:
                 context lasts is told in the same way.
             RpcError: The caller's turn did not come in time.
         """
-        subject, breaker = reach.caller.subject, self.breaker
+        subject, breaker = access.caller.subject, self.breaker
         now = asyncio.get_running_loop().time()
         due = now + seconds
         with await self._turn(subject, now + seconds * WAITING_SHARE):
             breaker.enter()
             try:
                 async with asyncio.timeout_at(due) as deadline:
-                    response = await self.pool.send(await self._request(reach, body, headers))
+                    response = await self.pool.send(await self._request(access, body, headers))
                     try:
                         await response.begin()
                         yield response, deadline
@@ -136,7 +129,7 @@ class Backend:
         except TimeoutError:
             raise rate_limited(f"Too many of your calls of department '{self.name}' wait.", BUSY_SECONDS) from None
 
-    async def _request(self, reach: Reach, body: bytes, headers: Mapping[str, str]) -> bytes:
+    async def _request(self, access: CallerAccess, body: bytes, headers: Mapping[str, str]) -> bytes:
         try:
             token = await self._tokens.token(self._audience)
         except ServiceTokenUnavailable as error:
@@ -145,7 +138,7 @@ class Backend:
         more = {**headers, **trace_headers()}
         lines = "".join([f"{name}: {value}\r\n" for name, value in more.items() if not _ILLEGAL.search(value)])
         head = (
-            f"{self._head}authorization: Bearer {token}\r\n{CALLER_HEADER}: {reach.caller_header}\r\n"
+            f"{self._head}authorization: Bearer {token}\r\n{CALLER_HEADER}: {access.caller_header}\r\n"
             f"content-length: {len(body)}\r\n{lines}\r\n"
         )
         return head.encode("latin-1") + body

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from mcp_types.methods import SERVER_RESULTS
 
+from agentgateway.mcp.access import CallerAccess
 from agentgateway.mcp.metrics import count_call
-from agentgateway.mcp.reach import Reach
 from common.caller import Caller
 
 CALL = "agentgateway.call"
@@ -17,6 +17,9 @@ LEGAL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """What the names of tools and departments are made of; nothing else that a caller makes up is ever written down."""
 
 OTHER = "other"
+FAILED = "failed"
+"""What became of a call that nobody said more of."""
+
 METHODS = frozenset(method for method, _ in SERVER_RESULTS)
 
 
@@ -33,7 +36,7 @@ class Call:
     """Who asks for what.
 
     Attributes:
-        reach: What the caller may use.
+        access: What the caller may use.
         request_id: The JSON-RPC request's, once it is known.
         department: The one that was asked for; empty for the gateway itself.
         tool: The tool's name, or the method for what is not a call of a tool.
@@ -41,12 +44,12 @@ class Call:
         outcome: What became of it, in one word.
     """
 
-    reach: Reach
+    access: CallerAccess
     request_id: int | str | None = None
     department: str = ""
     tool: str = OTHER
     known: bool = False
-    outcome: str = "failed"
+    outcome: str = FAILED
 
     def asks(self, method: str, tool: object) -> None:
         """Take note of the method, or of the tool that is called."""
@@ -58,8 +61,8 @@ class Call:
 
     def record(self, audit: Audit, seconds: float) -> None:
         """Write the audit record, and count the call."""
-        audit(self.reach.caller, self.department or None, self.tool, self.outcome, seconds)
-        department = self.department if self.department in self.reach.departments else ""
+        audit(self.access.caller, self.department or None, self.tool, self.outcome, seconds)
+        department = self.department if self.department in self.access.departments else ""
         count_call(department, self.tool if self.known else OTHER, self.outcome, seconds)
 
 

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from starlette.types import Message, Receive, Send
 
-from agentgateway.errors import ClientGone
+from agentgateway.http.errors import ClientGone
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""What the MCP face answers instead of a result: a JSON-RPC error with the HTTP status that fits it."""
+"""What the MCP endpoint answers instead of a result: a JSON-RPC error with the HTTP status that fits it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -6,6 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from common.file_options import DETECT_ALL, FileOptions
+
 MAX_INLINE_BYTES = 1_000_000
 MAX_WAIT_SECONDS = 25
 
@@ -95,10 +97,14 @@ class _Enrichment(Source):
     columns: dict[str, tuple[str, ...]] | None = Field(
         default=None, description="Which columns to add for a data set, such as {'department.dataset': ['column']}."
     )
+    options: FileOptions = Field(
+        default=DETECT_ALL,
+        description="How the file is read, where files_preview shows under `detected` that a guess is wrong.",
+    )
 
     def choices(self) -> dict[str, object]:
         """What was chosen, as the application takes it."""
-        return self.model_dump(include={"departments", "mapping", "columns"}, exclude_none=True)
+        return self.model_dump(include={"departments", "mapping", "columns", "options"}, exclude_defaults=True)
 
 
 class Preview(_Enrichment):

@@ -5,6 +5,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agentgateway.mcp.access import CallerAccess
 from agentgateway.mcp.file_arguments import (
     MAX_INLINE_BYTES,
     CompleteUpload,
@@ -20,7 +21,6 @@ from agentgateway.mcp.file_arguments import (
     SubmitJob,
 )
 from agentgateway.mcp.file_service import FAULTY, ApplicationError, FileService, as_object
-from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.sse import EventSplitter, data_of
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
@@ -43,7 +43,7 @@ class FileCall:
     """
 
     service: FileService
-    reach: Reach
+    access: CallerAccess
     progress: Progress
     public_api_url: str
 
@@ -93,7 +93,7 @@ class FileCall:
     async def job_result(self, arguments: OneJob) -> dict[str, Any]:
         """The enriched file, or where it is."""
         path = f"/api/jobs/{arguments.job}/result"
-        async with self.service.open(self.reach, "GET", path) as response:
+        async with self.service.open(self.access, "GET", path) as response:
             disposition = response.content_disposition
             size = response.content_length
             found: dict[str, Any] = {
@@ -131,14 +131,14 @@ class FileCall:
 
     async def _page(self, path: str, page: Page) -> dict[str, Any]:
         params = {name: str(value) for name, value in page.model_dump(exclude_none=True).items()}
-        return await self.service.json(self.reach, "GET", path, params=params)
+        return await self.service.json(self.access, "GET", path, params=params)
 
     async def _deleted(self, path: str, identifier: str) -> str:
-        async with self.service.open(self.reach, "DELETE", f"{path}/{identifier}"):
+        async with self.service.open(self.access, "DELETE", f"{path}/{identifier}"):
             return identifier
 
     async def _json(self, method: str, path: str, document: Any = None) -> dict[str, Any]:
-        return await self.service.json(self.reach, method, path, document=document)
+        return await self.service.json(self.access, method, path, document=document)
 
     async def _with_file(self, source: Source, path: str, document: dict[str, object]) -> dict[str, Any]:
         """Send `document` with the file that `source` names or holds."""
@@ -155,7 +155,7 @@ class FileCall:
     async def _uploaded(self, source: Source) -> str:
         content, params = source.content(), {"name": source.name or ""}
         async with self.service.open(
-            self.reach, "POST", "/api/files", params=params, body=content, content_type="application/octet-stream"
+            self.access, "POST", "/api/files", params=params, body=content, content_type="application/octet-stream"
         ) as response:
             file = as_object(await response.read()).get("id")
         if not isinstance(file, str):
@@ -164,7 +164,7 @@ class FileCall:
 
     async def _end_of(self, job: str) -> None:
         """Follow the job's events until it ends."""
-        async with self.service.open(self.reach, "GET", f"/api/jobs/{job}/events") as response:
+        async with self.service.open(self.access, "GET", f"/api/jobs/{job}/events") as response:
             splitter, told = EventSplitter(), -1
             async for chunk in response.content.iter_any():
                 for event in splitter.feed(chunk):

@@ -9,8 +9,8 @@ import aiohttp
 import orjson
 import structlog
 
-from agentgateway.application import Application
-from agentgateway.mcp.reach import Reach
+from agentgateway.mcp.access import CallerAccess
+from agentgateway.rest.application import Application
 from common.problem import Problem
 
 log = structlog.get_logger()
@@ -36,13 +36,13 @@ class FileService:
     """Calls the application on behalf of a caller."""
 
     def __init__(self, application: Application) -> None:
-        """Requests go through `application`, whose connections are shared with the REST face."""
+        """Requests go through `application`, whose connections are shared with the REST endpoint."""
         self._application = application
 
     @asynccontextmanager
     async def open(
         self,
-        reach: Reach,
+        access: CallerAccess,
         method: str,
         path: str,
         *,
@@ -58,7 +58,7 @@ class FileService:
         headers = {} if body is None else {"content-type": content_type}
         query = urlencode(params or {}, quote_via=quote).encode()
         try:
-            async with await self._application.begin(method, path, query, headers, body, reach.caller) as response:
+            async with await self._application.begin(method, path, query, headers, body, access.caller) as response:
                 if not response.ok:
                     raise _refusal(response.status, await response.read())
                 yield response
@@ -70,7 +70,7 @@ class FileService:
 
     async def json(
         self,
-        reach: Reach,
+        access: CallerAccess,
         method: str,
         path: str,
         *,
@@ -83,7 +83,7 @@ class FileService:
             ApplicationError: As `open`, or the answer is no JSON object.
         """
         body = None if document is None else orjson.dumps(document)
-        async with self.open(reach, method, path, params=params, body=body) as response:
+        async with self.open(access, method, path, params=params, body=body) as response:
             return as_object(await response.read())
 
 

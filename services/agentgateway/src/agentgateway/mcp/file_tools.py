@@ -9,6 +9,7 @@ import orjson
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 from pydantic import ValidationError
 
+from agentgateway.mcp.access import CallerAccess
 from agentgateway.mcp.file_arguments import (
     Arguments,
     CompleteUpload,
@@ -24,7 +25,6 @@ from agentgateway.mcp.file_arguments import (
 )
 from agentgateway.mcp.file_calls import FileCall, Progress
 from agentgateway.mcp.file_service import ApplicationError, FileService
-from agentgateway.mcp.reach import Reach
 from agentgateway.mcp.settings import McpSettings
 
 LONGEST_TEXT = 64 * 1024
@@ -114,8 +114,8 @@ TOOLS = (
     FileTool(
         "files_preview",
         "Preview the enrichment",
-        "Show the first rows of a file as they would be enriched, which column was taken for which key and why, and "
-        "what is unclear.",
+        "Show the first rows of a file as they would be enriched, how the file was read and why, which column was "
+        "taken for which key and why, and what is unclear.",
         Preview,
         FileCall.preview,
     ),
@@ -197,11 +197,13 @@ class FileTools:
         """The tools by name."""
         return self._tools
 
-    async def call(self, name: str, arguments: Mapping[str, Any], reach: Reach, progress: Progress) -> CallToolResult:
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], access: CallerAccess, progress: Progress
+    ) -> CallToolResult:
         """Call the tool `name`, which exists; whatever goes wrong is told as the tool's error."""
         tool = self._tools[name]
         seconds = self._settings.mcp_tool_timeouts.get(name, self._settings.mcp_timeout_seconds)
-        call = FileCall(self._service, reach, progress, self._public_api_url)
+        call = FileCall(self._service, access, progress, self._public_api_url)
         try:
             async with asyncio.timeout(seconds):
                 return _result(await tool.run(call, tool.arguments.model_validate(arguments)))

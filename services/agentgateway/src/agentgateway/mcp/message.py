@@ -21,7 +21,7 @@ from mcp_types import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR, PROTOCOL_VE
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Receive
 
-from agentgateway.errors import ClientGone
+from agentgateway.http.errors import ClientGone
 from agentgateway.mcp.errors import RpcError, http_refusal
 
 RawHeaders = list[tuple[bytes, bytes]]

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the MCP face."""
+"""Prometheus metrics of the MCP endpoint."""
 
 from functools import lru_cache
 

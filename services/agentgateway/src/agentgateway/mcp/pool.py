@@ -6,10 +6,8 @@ import time
 
 from yarl import URL
 
+from agentgateway.http.upstream import KEEP_ALIVE_SECONDS
 from agentgateway.mcp.connection import Connection, Response
-
-KEEP_ALIVE_SECONDS = 4
-"""Well below the 30 s after which the services close an idle connection, so that no request meets that moment."""
 
 
 class NotConnected(Exception):

@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import Mapping
 
-import orjson
 import structlog
 from starlette.types import Message as StreamEvent
 
+from agentgateway.mcp.access import CallerAccess
+from agentgateway.mcp.answers import outcome_of
 from agentgateway.mcp.backends import Backend
 from agentgateway.mcp.client import Client, ClientConnected
 from agentgateway.mcp.connection import Response
 from agentgateway.mcp.errors import RpcError, faulty, unavailable
 from agentgateway.mcp.message import Message
-from agentgateway.mcp.reach import Reach
-from agentgateway.mcp.sse import EventSplitter, event_of, is_response, outcome_of, response_in
+from agentgateway.mcp.sse import EventSplitter, event_of, outcome_in
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Relay:
         name = message.params.get("name")
         self._tool = name if message.method == "tools/call" and isinstance(name, str) else message.method
 
-    async def run(self, reach: Reach, seconds: float) -> str:
+    async def run(self, access: CallerAccess, seconds: float) -> str:
         """Answer the client within `seconds`, and tell the outcome in one word.
 
         Raises:
@@ -70,7 +70,7 @@ class Relay:
         try:
             async with (
                 ClientConnected(self._client),
-                self._backend.post(reach, self._message.body, self._headers, seconds, self._tool) as (
+                self._backend.post(access, self._message.body, self._headers, seconds, self._tool) as (
                     response,
                     deadline,
                 ),
@@ -99,12 +99,12 @@ class Relay:
             raise faulty(name, f"it answered HTTP {response.status}")
         body = await self._backend.read(response)
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            outcome = outcome_of(body)
+        except ValueError:
             raise faulty(name, "it is not JSON") from None
-        if not is_response(document):
+        if outcome is None:
             raise faulty(name, "it is not a JSON-RPC response")
-        return body, outcome_of(document)
+        return body, outcome
 
     async def _stream(self, response: Response, deadline: asyncio.Timeout) -> tuple[bytes, str]:
         """Pass events on as they come, but for the response itself, which is returned with its outcome."""
@@ -112,8 +112,8 @@ class Relay:
         splitter = EventSplitter()
         async for chunk in response.chunks():
             for event in splitter.feed(chunk):
-                if (answer := response_in(event)) is not None:
-                    return event, outcome_of(answer)
+                if (outcome := outcome_in(event)) is not None:
+                    return event, outcome
                 await self._send({"type": "http.response.body", "body": event, "more_body": True}, deadline)
             self._backend.check_size(splitter.held)
         raise faulty(self._backend.name, "the stream ended without a response")

@@ -3,14 +3,14 @@
 from collections.abc import Container
 from typing import Any
 
-from agentgateway.mcp.catalogue import PROMPTS, TEMPLATES, Catalogue
+from agentgateway.mcp.access import CallerAccess
+from agentgateway.mcp.catalog import PROMPTS, TEMPLATES, Catalog
 from agentgateway.mcp.message import Message
-from agentgateway.mcp.reach import Reach
 from common.departments import Department
 
 
 async def department_for(
-    message: Message, reach: Reach, catalogue: Catalogue, own: Container[str]
+    message: Message, access: CallerAccess, catalog: Catalog, own: Container[str]
 ) -> Department | None:
     """The department that the request is for, or None where the gateway itself answers, as for its `own` tools.
 
@@ -22,21 +22,21 @@ async def department_for(
         name = params.get("name")
         if not isinstance(name, str) or name in own:
             return None
-        departments = reach.of_tool(name)
+        departments = access.of_tool(name)
         if len(departments) < 2:
             return departments[0] if departments else None
-        return await catalogue.owner_of_tool(name, departments, reach)
+        return await catalog.owner_of_tool(name, departments, access)
     if message.method == "resources/read":
-        return await catalogue.owner_of_resource(_text(params, "uri"), reach)
+        return await catalog.owner_of_resource(_text(params, "uri"), access)
     if message.method == "prompts/get":
-        return await catalogue.owner(PROMPTS, _text(params, "name"), reach)
+        return await catalog.owner(PROMPTS, _text(params, "name"), access)
     if message.method == "completion/complete":
         reference = params.get("ref")
         if not isinstance(reference, dict):
             return None
         if reference.get("type") == "ref/prompt":
-            return await catalogue.owner(PROMPTS, _text(reference, "name"), reach)
-        return await catalogue.owner(TEMPLATES, _text(reference, "uri"), reach)
+            return await catalog.owner(PROMPTS, _text(reference, "name"), access)
+        return await catalog.owner(TEMPLATES, _text(reference, "uri"), access)
     return None
 
 

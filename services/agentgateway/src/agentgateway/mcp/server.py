@@ -19,7 +19,7 @@ from mcp_types import (
 )
 
 from agentgateway.mcp.call import CALL, Call
-from agentgateway.mcp.catalogue import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Catalogue, Kind
+from agentgateway.mcp.catalog import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Catalog, Kind
 from agentgateway.mcp.file_tools import FileTools
 
 UNAVAILABLE_META_KEY = "internal.fileprocessing/unavailableDepartments"
@@ -45,7 +45,7 @@ def unknown(context: Context, message: str, data: Any = None) -> MCPError:
     return MCPError(INVALID_PARAMS, message, data)
 
 
-def create_server(catalogue: Catalogue, files: FileTools, ttl_seconds: float) -> Server[Any]:
+def create_server(catalog: Catalog, files: FileTools, ttl_seconds: float) -> Server[Any]:
     """The server of `/mcp`.
 
     What belongs to one department never gets here, so every name that does get here and is not a file tool's is
@@ -59,7 +59,7 @@ def create_server(catalogue: Catalogue, files: FileTools, ttl_seconds: float) ->
         async def handle(context: Context, params: PaginatedRequestParams) -> dict[str, Any]:
             if params.cursor is not None:
                 raise MCPError(INVALID_PARAMS, "Unknown cursor: the list is given as one page.")
-            listing = await catalogue.listing(kind, call_of(context).reach)
+            listing = await catalog.listing(kind, call_of(context).access)
             items = [item for _, found in listing.items for item in found]
             if kind is TOOLS:
                 items = files.listed + [item for item in items if item["name"] not in files.names]
@@ -83,7 +83,7 @@ def create_server(catalogue: Catalogue, files: FileTools, ttl_seconds: float) ->
         if params.name not in files.names:
             raise unknown(context, f"Unknown tool: {params.name}")
         call.known = True
-        result = await files.call(params.name, params.arguments or {}, call.reach, context.session.report_progress)
+        result = await files.call(params.name, params.arguments or {}, call.access, context.session.report_progress)
         call.outcome = "tool_error" if result.is_error else "ok"
         return result
 

@@ -1,4 +1,4 @@
-"""Settings of the MCP face."""
+"""Settings of the MCP endpoint."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict

@@ -1,9 +1,8 @@
 """Server-sent events, cut into whole events so that what is passed on is never half of one."""
 
 import re
-from typing import Any
 
-import orjson
+from agentgateway.mcp.answers import outcome_of
 
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 LONGEST_LINE_BREAK = 4
@@ -47,30 +46,12 @@ def data_of(event: bytes) -> bytes:
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines)
 
 
-def response_in(event: bytes) -> dict[str, Any] | None:
-    """The JSON-RPC response that `event` carries; None for a notification, a comment, or what is not JSON."""
+def outcome_in(event: bytes) -> str | None:
+    """The outcome of the JSON-RPC response that `event` carries; None for anything else."""
     data = data_of(event)
     if not data:
         return None
     try:
-        message = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        return outcome_of(data)
+    except ValueError:
         return None
-    return message if is_response(message) else None
-
-
-def is_response(message: Any) -> bool:
-    """Whether `message` is a JSON-RPC response, with a result or an error."""
-    return (
-        isinstance(message, dict)
-        and message.get("jsonrpc") == "2.0"
-        and (isinstance(message.get("result"), dict) or isinstance(message.get("error"), dict))
-    )
-
-
-def outcome_of(response: dict[str, Any]) -> str:
-    """The word for a response in audit records and metrics."""
-    result = response.get("result")
-    if result is None:
-        return "error"
-    return "tool_error" if result.get("isError") is True else "ok"

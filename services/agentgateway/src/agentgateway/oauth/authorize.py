@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agentgateway.exchanges import UsedExchanges
+from agentgateway.identity.exchanges import UsedExchanges
 from agentgateway.oauth import pages
 from agentgateway.oauth.clients import Client, Clients, UnknownClient, fingerprint
 from agentgateway.oauth.metadata import AUTHORIZE

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agentgateway.bodies import read_body, read_form
-from agentgateway.errors import ServiceUnavailable, not_found
+from agentgateway.http.bodies import read_body, read_form
+from agentgateway.http.errors import ServiceUnavailable, not_found
 from agentgateway.oauth import metadata
 from agentgateway.oauth.authorize import Login
 from agentgateway.oauth.clients import Clients, InvalidRedirectUri, Registration

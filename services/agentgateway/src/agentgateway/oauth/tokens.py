@@ -9,8 +9,8 @@ import orjson
 import structlog
 from pydantic import BaseModel
 
-from agentgateway.errors import ServiceUnavailable
-from agentgateway.exchanges import UsedExchanges
+from agentgateway.http.errors import ServiceUnavailable
+from agentgateway.identity.exchanges import UsedExchanges
 from agentgateway.oauth.authorize import CODE_SECONDS, Code
 from agentgateway.oauth.clients import Clients, UnknownClient, fingerprint
 from agentgateway.oauth.pkce import proves

@@ -10,25 +10,36 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from application.access import Access
-from application.api import departments, events, files, health, jobs, problems, results, uploads
-from application.api.authentication import ServiceAuthentication
-from application.api.body import WholeBodies
-from application.api.context import Context
-from application.api.looking import Looking
-from application.api.measuring import Measuring
-from application.api.openapi import document
-from application.aws import make_clients
-from application.department_client import DepartmentClient, new_session
-from application.file_store import FileStore
-from application.job_store import JobStore
-from application.objects import Objects
-from application.queue import JobQueue
-from application.readiness import Readiness
+from application.aws.clients import make_clients
+from application.aws.objects import Objects
+from application.aws.queue import JobQueue
+from application.aws.readiness import Readiness
+from application.aws.table import Table
+from application.departments import routes as department_routes
+from application.departments.access import Access
+from application.departments.client import DepartmentClient, new_session
+from application.departments.service import DepartmentService
+from application.files import routes as file_routes
+from application.files import upload_routes
+from application.files.service import FileService
+from application.files.store import FileStore
+from application.files.uploads import UploadService
+from application.http import health, problems
+from application.http.authentication import ServiceAuthentication
+from application.http.body import WholeBodies
+from application.http.measuring import Measuring
+from application.http.openapi import document
+from application.http.turns import Turns
+from application.jobs import event_routes, result_routes
+from application.jobs import routes as job_routes
+from application.jobs.following import Following
+from application.jobs.inspection import FileInspector
+from application.jobs.service import JobService
+from application.jobs.store import JobStore
 from application.sandbox import Sandbox
 from application.settings import ApiSettings
-from application.table import Table
 from application.usage import Usage
+from common.collector import keep_what_is_held
 from common.department_source import follow_departments
 from common.http_protocol import HttpProtocol
 from common.logging import configure_logging
@@ -51,8 +62,9 @@ def create_app(settings: ApiSettings | None = None) -> ASGIApp:
     )
     app.openapi = document(app)  # type: ignore[method-assign]  # FastAPI has no other way to extend it
     problems.install(app)
-    for module in (files, uploads, events, results, jobs, departments, health):
+    for module in (file_routes, upload_routes, event_routes, result_routes, job_routes, department_routes, health):
         app.include_router(module.router)
+    app.openapi()  # now, because it takes a tenth of a second in which nothing else would be answered
     app.add_middleware(
         WholeBodies,
         streamed=("POST", "/api/files"),
@@ -78,24 +90,41 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
                     settings, session, audience="application", allowed_callers=settings.allowed_callers
                 )
                 app.state.readiness = Readiness(objects, queue, table, directory)
-                app.state.context = Context(
-                    settings=settings,
-                    files=FileStore(table),
-                    jobs=JobStore(table),
+                usage = Usage(
+                    table,
+                    max_jobs=settings.max_active_jobs,
+                    max_uploads=settings.max_uploads,
+                    max_bytes=settings.max_stored_bytes,
+                    retention_days=settings.retention_days,
+                )
+                access, store = Access(directory), FileStore(table)
+                client = DepartmentClient(directory, ServiceTokenSource(settings, session), session)
+                files = FileService(settings, store, objects, usage)
+                departments = DepartmentService(
+                    client,
+                    access,
+                    asyncio.get_running_loop(),
+                    seconds=settings.department_seconds,
+                    listing_seconds=settings.listing_seconds,
+                )
+                app.state.settings = settings
+                app.state.turns = Turns()
+                app.state.following = Following(settings.events_poll_seconds)
+                app.state.files = files
+                app.state.uploads = UploadService(settings, files, store, objects, usage)
+                app.state.departments = departments
+                app.state.jobs = JobService(
+                    settings,
+                    store=JobStore(table),
+                    files=files,
                     objects=objects,
                     queue=queue,
-                    usage=Usage(
-                        table,
-                        max_jobs=settings.max_active_jobs,
-                        max_uploads=settings.max_uploads,
-                        max_bytes=settings.max_stored_bytes,
-                        retention_days=settings.retention_days,
-                    ),
-                    access=Access(directory),
-                    departments=DepartmentClient(directory, ServiceTokenSource(settings, session), session),
-                    loop=asyncio.get_running_loop(),
-                    looking=Looking(sandbox, settings),
+                    usage=usage,
+                    access=access,
+                    departments=departments,
+                    inspector=FileInspector(sandbox, settings),
                 )
+                keep_what_is_held()
                 yield
 
     return lifespan

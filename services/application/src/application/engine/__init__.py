@@ -15,10 +15,10 @@ What parses a file is imported by the processes of ``application.sandbox`` alone
 module has the rest, and none of the libraries: a service that imports it stays small.
 """
 
-from application.engine.decision import decide
-from application.engine.errors import Cancelled, DepartmentUnavailable, InputError
-from application.engine.formats import detect_format
-from application.engine.model import (
+from application.engine.core.decision import decide
+from application.engine.core.errors import Cancelled, DepartmentUnavailable, InputError
+from application.engine.core.formats import detect_format
+from application.engine.core.model import (
     DEFAULT_LIMITS,
     DOCUMENT_COLUMN,
     MAX_KEYS_PER_LOOKUP,
@@ -26,6 +26,8 @@ from application.engine.model import (
     ColumnMapping,
     DatasetInfo,
     DatasetRef,
+    Detected,
+    Detection,
     FileSource,
     Format,
     Limits,
@@ -40,18 +42,29 @@ from application.engine.model import (
     Scalar,
     Source,
 )
-from application.engine.report import MappingReport, Report, UnmatchedKey, render_html, render_text
+from application.engine.core.report import (
+    CauseCount,
+    MappingReport,
+    Proposal,
+    Report,
+    UnmatchedKey,
+    render_html,
+    render_text,
+)
 
 __all__ = [
     "DEFAULT_LIMITS",
     "DOCUMENT_COLUMN",
     "MAX_KEYS_PER_LOOKUP",
     "Cancelled",
+    "CauseCount",
     "ColumnInfo",
     "ColumnMapping",
     "DatasetInfo",
     "DatasetRef",
     "DepartmentUnavailable",
+    "Detected",
+    "Detection",
     "FileSource",
     "Format",
     "InputError",
@@ -64,6 +77,7 @@ __all__ = [
     "Preview",
     "PreviewMapping",
     "Progress",
+    "Proposal",
     "Question",
     "Report",
     "Scalar",

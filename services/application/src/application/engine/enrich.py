@@ -6,33 +6,23 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from application.engine.delimited import enrich_delimited
-from application.engine.docx import enrich_docx
-from application.engine.errors import InputError
-from application.engine.files import CountingSink
-from application.engine.json_array import enrich_json_array
-from application.engine.json_lines import enrich_json_lines
-from application.engine.model import DEFAULT_LIMITS, ColumnMapping, Format, Limits, Lookup, Mapping, Progress, Source
-from application.engine.parquet import enrich_parquet
-from application.engine.pdf import enrich_pdf
-from application.engine.report import MappingReport, Report
-from application.engine.run import Run
-from application.engine.tally import Tally
-from application.engine.text_document import enrich_text
-from application.engine.xlsx import enrich_xlsx
-
-_FORMATS: dict[Format, Callable[[Run], None]] = {
-    Format.CSV: enrich_delimited,
-    Format.TSV: enrich_delimited,
-    Format.JSON: enrich_json_array,
-    Format.JSON_LINES: enrich_json_lines,
-    Format.PARQUET: enrich_parquet,
-    Format.XLSX: enrich_xlsx,
-    Format.TEXT: enrich_text,
-    Format.MARKDOWN: enrich_text,
-    Format.PDF: enrich_pdf,
-    Format.DOCX: enrich_docx,
-}
+from application.engine.core.errors import InputError
+from application.engine.core.model import (
+    DEFAULT_LIMITS,
+    ColumnMapping,
+    Format,
+    Limits,
+    Lookup,
+    Mapping,
+    Progress,
+    Source,
+)
+from application.engine.core.report import MappingReport, Report
+from application.engine.core.run import Run
+from application.engine.core.streams import CountingSink
+from application.engine.core.tally import Tally
+from application.engine.registry import ENRICH, check_options
+from common.file_options import DETECT_ALL, FileOptions
 
 
 def enrich(
@@ -43,16 +33,19 @@ def enrich(
     sink: BinaryIO,
     *,
     progress: Callable[[Progress], None],
+    options: FileOptions = DETECT_ALL,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Report:
     """Write the enriched file to ``sink``; every input row once, in order, unaltered.
 
-    ``progress`` is called after each block and may raise (``Cancelled``) to stop. Raises ``InputError`` and
+    ``progress`` is called after each block and may raise (``Cancelled``) to stop.
+    ``options`` are those that the mapping was found with. Raises ``InputError`` and
     ``DepartmentUnavailable``.
     """
     started = time.monotonic()
-    run = Run(source, file_format, mapping, lookup, CountingSink(sink), progress, limits)
-    _FORMATS[file_format](run)
+    check_options(options, file_format)
+    run = Run(source, file_format, mapping, lookup, CountingSink(sink), progress, limits, options)
+    ENRICH[file_format](run)
     if run.joiner is None:
         raise InputError("nothing-to-enrich", "Nothing was enriched", "No column of the file is mapped to a data set.")
     reports = []

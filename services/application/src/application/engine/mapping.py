@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
+from dataclasses import replace
 
-from application.engine.evidence import CERTAIN, POSSIBLE, Evidence, weigh
-from application.engine.given import Choice, check_departments, given_mapping
-from application.engine.heads import read_head
-from application.engine.model import (
+from application.engine.core.errors import InputError
+from application.engine.core.evidence import CERTAIN, POSSIBLE, Evidence, weigh
+from application.engine.core.head import Head
+from application.engine.core.model import (
     DEFAULT_LIMITS,
     ColumnMapping,
     DatasetInfo,
@@ -19,9 +20,12 @@ from application.engine.model import (
     Question,
     Source,
 )
-from application.engine.table import Head
+from application.engine.core.requested import Choice, check_departments, given_mapping, only_added
+from application.engine.registry import read_head
+from common.file_options import DETECT_ALL, FileOptions
 
 SAMPLED_ROWS = 1000
+_HEADED = {Format.CSV, Format.TSV, Format.XLSX}
 _CLOSE = 0.1
 
 
@@ -33,6 +37,7 @@ def propose_mapping(
     departments: Sequence[str] | None = None,
     given: Dict[str, Sequence[str]] | None = None,
     columns: Dict[str, Sequence[str]] | None = None,
+    options: FileOptions = DETECT_ALL,
     limits: Limits = DEFAULT_LIMITS,
 ) -> MappingProposal:
     """Find the mapping from names, aliases, key names and value patterns of the first rows, or check the one ``given``.
@@ -42,8 +47,13 @@ def propose_mapping(
     ``{"finance.vendors": ["name"]}``: what to add; without an entry all columns but the key are added.
     Raises ``InputError``.
     """
-    head = read_head(source, file_format, datasets, limits, SAMPLED_ROWS)
-    return propose_from_head(head, file_format, datasets, departments, given, columns)
+    head = with_given(read_head(source, file_format, datasets, given, options, limits, SAMPLED_ROWS), given)
+    return propose_from_head(head, file_format, datasets, departments, given, columns, options)
+
+
+def with_given(head: Head, given: Dict[str, Sequence[str]] | None) -> Head:
+    """``head``; of a file without rows that names no columns, with those that the caller names."""
+    return head if head.columns or not given else replace(head, columns=tuple(given), rows=())
 
 
 def propose_from_head(
@@ -53,6 +63,7 @@ def propose_from_head(
     departments: Sequence[str] | None,
     given: Dict[str, Sequence[str]] | None,
     columns: Dict[str, Sequence[str]] | None,
+    options: FileOptions,
 ) -> MappingProposal:
     """As ``propose_mapping``, from rows that have been read."""
     usable = check_departments(datasets, departments)
@@ -64,6 +75,10 @@ def propose_from_head(
         mapping, questions = _found_in_text(head, usable, choice), ()
     else:
         mapping, questions = _found(head, usable, choice)
+        if file_format in _HEADED and not options.no_header and options.header_row is None:
+            _check_header(mapping)
+    if options.add_only is not None:
+        mapping = only_added(mapping, options.add_only, head.columns, usable)
     mapped = {entry.column for entry in mapping} | {question.column for question in questions}
     unmapped = tuple(column for column in head.columns if column not in mapped)
     return MappingProposal(head.columns, mapping, unmapped, questions)
@@ -121,6 +136,22 @@ def _found(head: Head, datasets: Sequence[DatasetInfo], choice: Choice) -> tuple
         if department not in settled:
             questions.extend(open_questions)
     return tuple(mapping), tuple(questions)
+
+
+def _check_header(mapping: Mapping) -> None:
+    """Refuse a file whose first record would be taken for names: it would be lost, and nothing found for it."""
+    for entry in mapping:
+        named = weigh(entry.column, (), entry.dataset).score
+        if not named and weigh("", [entry.column], entry.dataset).score >= CERTAIN:
+            raise InputError(
+                "no-header",
+                "The file has no column names",
+                f"The first row looks like data: {entry.column[:80]!r} looks like a key of {entry.dataset.ref}, as do "
+                "the values below it.",
+                row=1,
+                column=entry.column,
+                expected="a first row with the names of the columns; or the option no_header, to enrich it as it is",
+            )
 
 
 def _question(column: str, ranked: Sequence[tuple[Evidence, DatasetInfo]]) -> Question:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 import pyarrow as pa
 
-from application.engine.heads import read_head
-from application.engine.identifiers import Finder
-from application.engine.join import Joiner, Rows, clean_keys
-from application.engine.mapping import SAMPLED_ROWS, propose_from_head
-from application.engine.model import (
+from application.engine.core.cells import with_points
+from application.engine.core.head import Head, check_mapping
+from application.engine.core.identifiers import Finder
+from application.engine.core.join import Joiner, Rows, clean_keys
+from application.engine.core.model import (
     DEFAULT_LIMITS,
     ColumnMapping,
+    Detected,
     Format,
     Limits,
     Lookup,
@@ -24,7 +26,9 @@ from application.engine.model import (
     Scalar,
     Source,
 )
-from application.engine.table import Head, check_mapping
+from application.engine.mapping import SAMPLED_ROWS, propose_from_head, with_given
+from application.engine.registry import read_head
+from common.file_options import DETECT_ALL, FileOptions
 
 
 def preview(
@@ -35,6 +39,7 @@ def preview(
     departments: Sequence[str] | None = None,
     given: Dict[str, Sequence[str]] | None = None,
     columns: Dict[str, Sequence[str]] | None = None,
+    options: FileOptions = DETECT_ALL,
     rows: int = 10,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Preview:
@@ -43,11 +48,11 @@ def preview(
     Raises ``InputError`` and ``DepartmentUnavailable``.
     """
     datasets = lookup.datasets()
-    head = read_head(source, file_format, datasets, limits, SAMPLED_ROWS)
-    proposal = propose_from_head(head, file_format, datasets, departments, given, columns)
+    head = with_given(read_head(source, file_format, datasets, given, options, limits, SAMPLED_ROWS), given)
+    proposal = propose_from_head(head, file_format, datasets, departments, given, columns, options)
     if not file_format.is_document:
         check_mapping(head.columns, proposal.mapping)
-    keys = _keys(head, proposal.mapping, is_document=file_format.is_document)
+    keys = _keys(head, proposal.mapping, options, is_document=file_format.is_document)
     if file_format.is_document and proposal.mapping:
         # An identifier of a data set that is not used is no row.
         head, keys = _used(head, keys)
@@ -61,10 +66,11 @@ def preview(
         mapping=mappings,
         unmapped=proposal.unmapped,
         questions=proposal.questions,
+        detected=head.detected or Detected(file_format.value),
     )
 
 
-def _keys(head: Head, mapping: Mapping, *, is_document: bool) -> list[pa.Array]:
+def _keys(head: Head, mapping: Mapping, options: FileOptions, *, is_document: bool) -> list[pa.Array]:
     """The keys of each mapping; an identifier in a text is one only of the data sets that it fits."""
     finder = Finder([entry.dataset for entry in mapping]) if is_document else None
     keys = []
@@ -73,14 +79,14 @@ def _keys(head: Head, mapping: Mapping, *, is_document: bool) -> list[pa.Array]:
         values = [row[place] for row in head.rows]
         if finder is not None:
             values = [value if value and index in finder.fits(value) else None for value in values]
-        keys.append(clean_keys(pa.array(values, pa.string())))
+        keys.append(with_points(clean_keys(pa.array(values, pa.string())), options.decimal))
     return keys
 
 
 def _used(head: Head, keys: Sequence[pa.Array]) -> tuple[Head, list[pa.Array]]:
     rows = [index for index in range(len(head.rows)) if any(column[index].as_py() for column in keys)]
     taken = [column.take(pa.array(rows, pa.int64())) for column in keys]
-    return Head(head.columns, tuple(head.rows[index] for index in rows)), taken
+    return replace(head, rows=tuple(head.rows[index] for index in rows)), taken
 
 
 def _enriched(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from application.engine.errors import InputError
+from application.engine.core.errors import InputError
 
 MEBIBYTE = 1 << 20
 
@@ -34,9 +32,6 @@ class Cancellation:
     """Ends work from another thread, at once and whatever the work is doing. Can be asked for before it starts."""
 
     def __init__(self) -> None:
-        self._ear, self._mouth = socket.socketpair()
-        for end in (self._ear, self._mouth):
-            weakref.finalize(self, end.close)
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
         self.is_cancelled = False
@@ -47,7 +42,6 @@ class Cancellation:
             if self.is_cancelled:
                 return
             self.is_cancelled = True
-        self._mouth.close()
         for callback in self._callbacks:
             callback()
 
@@ -58,10 +52,6 @@ class Cancellation:
                 self._callbacks.append(callback)
                 return
         callback()
-
-    def fileno(self) -> int:
-        """A descriptor that is readable once the work is cancelled."""
-        return self._ear.fileno()
 
 
 class EngineFailed(Exception):

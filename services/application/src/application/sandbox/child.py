@@ -19,16 +19,14 @@ from typing import Any, BinaryIO, NoReturn, cast
 import orjson
 from pydantic import TypeAdapter
 
+from application.engine.core.errors import DepartmentUnavailable, InputError
+from application.engine.core.model import DatasetInfo, DatasetRef, LookupBatch, MappingProposal, Preview, Progress
 from application.engine.enrich import enrich
-from application.engine.errors import DepartmentUnavailable, InputError
 from application.engine.mapping import propose_mapping
-from application.engine.model import DatasetInfo, DatasetRef, LookupBatch, MappingProposal, Preview, Progress
 from application.engine.preview import preview
 from application.sandbox.budget import Budget, too_much_produced
-from application.sandbox.frames import PIECE, PROGRESS, READ, Kind, receive, send
-
-OUT_OF_MEMORY = 77
-"""The exit status of a process that came to the limit of its memory."""
+from application.sandbox.frames import PIECE, PROGRESS, READ, Ended, Kind, receive, send
+from application.sandbox.process import OUT_OF_MEMORY
 
 _NICENESS = 5
 _NEARLY_ALL = 0.9
@@ -68,7 +66,7 @@ def _outcome(work: Callable[[], bytes]) -> tuple[Kind, bytes]:
         return Kind.REFUSED, _refusal(error)
     except DepartmentUnavailable as error:
         return Kind.UNAVAILABLE, orjson.dumps([error.department, error.detail])
-    except (MemoryError, EOFError, BrokenPipeError):
+    except (MemoryError, Ended):
         raise
     except Exception as error:  # noqa: BLE001 - it is the service that logs it
         if 0 < resource.getrlimit(resource.RLIMIT_DATA)[0] * _NEARLY_ALL < _private_memory():

@@ -39,18 +39,25 @@ class Misused(Exception):
     """A message that the other side never sends."""
 
 
+class Ended(Exception):
+    """The other side is gone. No built-in error: files and libraries raise these for reasons of their own."""
+
+
 def send(channel: socket.socket, kind: Kind, data: bytes | memoryview = b"") -> None:
-    """Send one message."""
+    """Send one message. Raises ``Ended``."""
     header = HEADER.pack(kind, len(data))
-    if len(data) < 1 << 14:
-        channel.sendall(header + data)
-    else:
-        channel.sendall(header)
-        channel.sendall(data)
+    try:
+        if len(data) < 1 << 14:
+            channel.sendall(header + data)
+        else:
+            channel.sendall(header)
+            channel.sendall(data)
+    except ConnectionError:
+        raise Ended from None
 
 
 def receive(channel: socket.socket, most: int) -> tuple[Kind, bytes]:
-    """The next message. Raises ``EOFError`` at the end, ``Misused`` for one of more than ``most`` bytes."""
+    """The next message. Raises ``Ended``, and ``Misused`` for one of more than ``most`` bytes."""
     kind, length = HEADER.unpack(_exactly(channel, HEADER.size))
     if length > most:
         raise Misused
@@ -66,7 +73,7 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
                 break
             data += more
     except ConnectionError:
-        raise EOFError from None
+        raise Ended from None
     if len(data) < size:
-        raise EOFError
+        raise Ended
     return data

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import select
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -36,38 +34,31 @@ from application.engine import (
     Report,
     Source,
 )
-from application.engine.model import DatasetInfo
-from application.engine.model import Mapping as EngineMapping
+from application.engine.core.model import DatasetInfo
+from application.engine.core.model import Mapping as EngineMapping
 from application.sandbox.budget import (
     Budget,
     Cancellation,
     EngineFailed,
-    crashed,
-    too_much_memory,
     too_much_read,
     too_much_time,
 )
-from application.sandbox.frames import ENDED, LOOKUPS, PIECE, PROGRESS, READ, Kind, Misused, receive, send
+from application.sandbox.frames import LOOKUPS, PIECE, PROGRESS, READ, Ended, Kind, Misused, receive, send
+from application.sandbox.process import Process, Usage, is_closed, why_ended
+from common.file_options import DETECT_ALL, FileOptions
 
 log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 
-_OUT_OF_MEMORY = 77
 _MOST_MESSAGE = 64 << 20
-_END_SECONDS = 30.0
 _PREVIEW: TypeAdapter[Preview] = TypeAdapter(Preview)
 _PROPOSAL: TypeAdapter[MappingProposal] = TypeAdapter(MappingProposal)
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How a process ended: wait status, most memory in bytes (that which it shares included), processor seconds."""
-
-    status: int
-    memory: int
-    cpu: float
+class _OutOfTime(Exception):
+    """The work takes longer than its budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +103,13 @@ class Sandbox:
         sink: BinaryIO,
         *,
         progress: Callable[[Progress], None],
+        options: FileOptions = DETECT_ALL,
         limits: Limits,
         budget: Budget,
         cancellation: Cancellation,
     ) -> Report:
         """As ``engine.enrich``."""
-        arguments = {"file_format": file_format, "mapping": mapping, "limits": limits}
+        arguments = {"file_format": file_format, "mapping": mapping, "options": options, "limits": limits}
         return self._run(
             "enrich", arguments, _Outside(source, sink, lookup, progress), budget, cancellation, _REPORT.validate_json
         )
@@ -130,10 +122,10 @@ class Sandbox:
         *,
         budget: Budget,
         cancellation: Cancellation,
-        **wish: Any,
+        **wanted: Any,
     ) -> Preview:
-        """As ``engine.preview``, whose other arguments are ``wish``."""
-        arguments = {"file_format": file_format, "datasets": tuple(lookup.datasets()), **wish}
+        """As ``engine.preview``, whose other arguments are ``wanted``."""
+        arguments = {"file_format": file_format, "datasets": tuple(lookup.datasets()), **wanted}
         return self._run(
             "preview", arguments, _Outside(source, lookup=lookup), budget, cancellation, _PREVIEW.validate_json
         )
@@ -146,10 +138,10 @@ class Sandbox:
         *,
         budget: Budget,
         cancellation: Cancellation,
-        **wish: Any,
+        **wanted: Any,
     ) -> MappingProposal:
-        """As ``engine.propose_mapping``, whose other arguments are ``wish``."""
-        arguments = {"file_format": file_format, "datasets": tuple(datasets), **wish}
+        """As ``engine.propose_mapping``, whose other arguments are ``wanted``."""
+        arguments = {"file_format": file_format, "datasets": tuple(datasets), **wanted}
         return self._run("propose", arguments, _Outside(source), budget, cancellation, _PROPOSAL.validate_json)
 
     def _run(
@@ -165,16 +157,16 @@ class Sandbox:
         with self._process() as process:
             try:
                 return parse(_Conversation(process, outside, budget, cancellation).hold(task))
-            except EOFError:
-                reason, error = _why(process.ended(), budget)
+            except Ended:
+                reason, error = why_ended(process.ended(), budget)
                 metrics.ENGINE_KILLED.labels(operation, reason).inc()
                 raise error from None
-            except TimeoutError:
+            except _OutOfTime:
                 metrics.ENGINE_KILLED.labels(operation, "wall").inc()
                 raise too_much_time(budget, cpu=False) from None
 
     @contextmanager
-    def _process(self) -> Iterator[_Process]:
+    def _process(self) -> Iterator[Process]:
         """A new process, which is gone when the context ends."""
         with ExitStack() as ours, ExitStack() as theirs:
             pairs = [socket.socketpair() for _ in range(LOOKUPS + 2)]
@@ -185,7 +177,7 @@ class Sandbox:
                 socket.send_fds(self._started(), [b"F"], [their.fileno() for _, their in pairs])
             theirs.close()
             status, files, *lookups = (our for our, _ in pairs)
-            process = _Process(status, files, lookups)
+            process = Process(status, files, lookups)
             try:
                 yield process
             finally:
@@ -219,34 +211,10 @@ class Sandbox:
             self._zygote = None
 
 
-class _Process:
-    """The channels of a process; ``status`` is the zygote's."""
-
-    def __init__(self, status: socket.socket, files: socket.socket, lookups: Sequence[socket.socket]) -> None:
-        self.status = status
-        self.files = files
-        self.lookups = lookups
-        self._usage: Usage | None = None
-
-    def ended(self) -> Usage | None:
-        """Kill it if it has not ended, and wait until it has; nothing where the zygote is gone."""
-        if self._usage is None:
-            self.status.settimeout(_END_SECONDS)
-            try:
-                # What has ended by itself has let go of its channels and is reaped in a moment: how must be told.
-                if not _is_closed(self.files):
-                    self.status.shutdown(socket.SHUT_WR)
-                data = self.status.recv(ENDED.size, socket.MSG_WAITALL)
-            except OSError:
-                data = b""
-            self._usage = Usage(*ENDED.unpack(data)) if len(data) == ENDED.size else None
-        return self._usage
-
-
 class _Conversation:
     """Answers a process until it has done its task."""
 
-    def __init__(self, process: _Process, outside: _Outside, budget: Budget, cancellation: Cancellation) -> None:
+    def __init__(self, process: Process, outside: _Outside, budget: Budget, cancellation: Cancellation) -> None:
         self._process = process
         self._outside = outside
         self._budget = budget
@@ -254,48 +222,76 @@ class _Conversation:
         self._read = 0
 
     def hold(self, task: bytes) -> bytes:
-        """The result. Raises ``EOFError`` where the process ends before, ``TimeoutError`` at the end of its time."""
+        """The result.
+
+        Cancellation and the end of the time kill the process, as it may be hijacked: waiting for the rest of a message,
+        or until it reads one, then ends too.
+
+        Raises:
+            Ended: The process ended before.
+            _OutOfTime: Its time is over.
+            Cancelled: The work was cancelled.
+        """
         files = self._process.files
         channels = {channel.fileno(): channel for channel in self._process.lookups}
-        deadline = None if self._budget.wall is None else time.monotonic() + self._budget.wall
         poll = select.poll()
-        for descriptor in (files.fileno(), *channels, self._cancellation.fileno()):
+        for descriptor in (files.fileno(), *channels):
             poll.register(descriptor, select.POLLIN)
         pool = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="sandbox")
         wake, woken = socket.socketpair()
         poll.register(woken.fileno(), select.POLLIN)
         asked: list[Future[None]] = []
+        self._cancellation.also(self._process.kill)
+        with self._limited() as over:
+            try:
+                send(files, Kind.TASK, task)
+                while True:
+                    events = [descriptor for descriptor, _ in poll.poll()]
+                    for future in [each for each in asked if each.done()]:
+                        asked.remove(future)
+                        future.result()
+                    for descriptor in events:
+                        if descriptor == files.fileno():
+                            if (answer := self._serve(*receive(files, _MOST_MESSAGE))) is not None:
+                                return answer
+                        elif descriptor == woken.fileno():
+                            woken.recv(64)
+                        elif is_closed(channel := channels[descriptor]):
+                            # The process has ended; what it sent before is still to be read from the other channel.
+                            poll.unregister(descriptor)
+                        else:
+                            asked.append(pool.submit(self._look_up, *self._question(channel)))
+                            asked[-1].add_done_callback(lambda future: wake.send(b"!") if _has_failed(future) else None)
+            except Ended:
+                if self._cancellation.is_cancelled:
+                    raise Cancelled from None
+                if over.is_set():
+                    raise _OutOfTime from None
+                raise
+            finally:
+                self._process.ended()
+                pool.shutdown(wait=True, cancel_futures=True)
+                wake.close()
+                woken.close()
+
+    @contextmanager
+    def _limited(self) -> Iterator[threading.Event]:
+        """Kill the process at the end of its time, which the event tells."""
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            self._process.kill()
+
+        if self._budget.wall is None:
+            yield over
+            return
+        timer = threading.Timer(self._budget.wall, end)
+        timer.start()
         try:
-            send(files, Kind.TASK, task)
-            while True:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-                events = [descriptor for descriptor, _ in poll.poll(left)]
-                if not events:
-                    raise TimeoutError
-                if self._cancellation.fileno() in events:
-                    raise Cancelled
-                for future in [each for each in asked if each.done()]:
-                    asked.remove(future)
-                    future.result()
-                for descriptor in events:
-                    if descriptor == files.fileno():
-                        if (answer := self._serve(*receive(files, _MOST_MESSAGE))) is not None:
-                            return answer
-                    elif descriptor == woken.fileno():
-                        woken.recv(64)
-                    elif _is_closed(channel := channels[descriptor]):
-                        # The process has ended; what it sent before is still to be read from the other channel.
-                        poll.unregister(descriptor)
-                    else:
-                        asked.append(pool.submit(self._look_up, *self._question(channel)))
-                        asked[-1].add_done_callback(lambda future: wake.send(b"!") if _has_failed(future) else None)
-        except BrokenPipeError:
-            raise EOFError from None
+            yield over
         finally:
-            self._process.ended()
-            pool.shutdown(wait=True, cancel_futures=True)
-            wake.close()
-            woken.close()
+            timer.cancel()
 
     def _serve(self, kind: Kind, data: bytes) -> bytes | None:
         match kind:
@@ -340,34 +336,6 @@ class _Conversation:
 
 def _has_failed(future: Future[None]) -> bool:
     return not future.cancelled() and future.exception() is not None
-
-
-def _is_closed(channel: socket.socket) -> bool:
-    try:
-        return channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
-def _why(usage: Usage | None, budget: Budget) -> tuple[str, Exception]:
-    """Why a process ended without an answer: a label, and the error for its caller."""
-    if usage is None:
-        return "lost", EngineFailed("SandboxLost", [])
-    if os.WIFEXITED(usage.status):
-        if os.WEXITSTATUS(usage.status) == _OUT_OF_MEMORY:
-            return "memory", too_much_memory(budget)
-        return "failed", EngineFailed("EngineEnded", [])
-    match os.WTERMSIG(usage.status):
-        case signal.SIGXCPU:
-            return "cpu", too_much_time(budget, cpu=True)
-        case signal.SIGKILL if usage.cpu >= budget.cpu:
-            return "cpu", too_much_time(budget, cpu=True)
-        # A library that gets no memory ends the process: Arrow and PDFium abort, others use what they did not get.
-        case signal.SIGKILL | signal.SIGABRT | signal.SIGILL | signal.SIGTRAP:
-            return "memory", too_much_memory(budget)
-    return "crash", crashed()
 
 
 def _environment() -> dict[str, str]:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from application.engine.model import ColumnInfo, DatasetInfo, DatasetRef, FileSource, Format, LookupBatch
+from application.engine.core.model import ColumnInfo, DatasetInfo, DatasetRef, FileSource, Format, LookupBatch
 from application.engine.preview import preview
 from application.sandbox.child import serve
 from application.sandbox.frames import ENDED, LOOKUPS

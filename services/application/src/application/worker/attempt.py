@@ -6,23 +6,25 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import BinaryIO, TypeVar, cast
 
 import structlog
 
 from application import metrics
-from application.aws import AwsError, is_transient
+from application.aws.clients import AwsError, is_transient
+from application.aws.objects import MEBIBYTE, result_object, upload_object
+from application.aws.queue import Message
+from application.aws.sink import ObjectSink
+from application.aws.source import ObjectSource
+from application.departments.lookup import DepartmentLookup
 from application.engine import DEFAULT_LIMITS, Cancelled, Progress, Report
 from application.errors import Fenced
-from application.lookup import DepartmentLookup
-from application.objects import MEBIBYTE, result_object, upload_object
-from application.queue import Message
 from application.records import Job, JobResult
 from application.sandbox import Budget, Cancellation
-from application.sink import ObjectSink
-from application.source import ObjectSource
 from application.worker.context import Context
+from application.worker.explaining import EXPLAINED_KEYS, explained
 from application.worker.tracker import Tracker
 from common.telemetry import span
 
@@ -34,6 +36,7 @@ _CALL_SECONDS = 30.0
 _SOURCE_TRIES = 10
 _PUBLISH_SECONDS = 600.0
 _LONGEST_PAUSE = 10.0
+_LIMITS = replace(DEFAULT_LIMITS, unmatched_sample=EXPLAINED_KEYS)
 
 
 class Stop(Enum):
@@ -117,10 +120,12 @@ class Attempt:
                 self._lookup,
                 cast("BinaryIO", sink),
                 progress=self._on_progress,
-                limits=DEFAULT_LIMITS,
+                options=job.options,
+                limits=_LIMITS,
                 budget=self._budget(),
                 cancellation=self._cancellation,
             )
+            report = explained(report, self._lookup)
             if self._stop is not None:
                 raise Cancelled
             etag = sink.complete()

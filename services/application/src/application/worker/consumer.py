@@ -17,11 +17,11 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from application import metrics
-from application.aws import AwsError, is_transient
+from application.aws.clients import AwsError, is_transient
+from application.aws.queue import Message
 from application.engine import DepartmentUnavailable, InputError
 from application.errors import Conflict, DepartmentRefused, Fenced, ObjectGone
-from application.job_store import Waiting
-from application.queue import Message
+from application.jobs.store import Waiting
 from application.records import Job
 from application.sandbox import EngineFailed
 from application.worker.attempt import Attempt, Stop, Stopped

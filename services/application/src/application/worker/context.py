@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from application.department_client import DepartmentClient
-from application.job_store import JobStore
-from application.objects import Objects
-from application.queue import JobQueue
+from application.aws.objects import Objects
+from application.aws.queue import JobQueue
+from application.departments.client import DepartmentClient
+from application.jobs.store import JobStore
 from application.sandbox import Sandbox
 from application.settings import WorkerSettings
 from common.departments import Departments

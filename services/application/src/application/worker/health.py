@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from application.readiness import Readiness
+from application.aws.readiness import Readiness
 
 
 @asynccontextmanager

@@ -9,20 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 import uvloop
 
-from application.aws import make_clients
-from application.department_client import DepartmentClient, new_session
-from application.job_store import JobStore
-from application.objects import Objects
-from application.queue import JobQueue
-from application.readiness import Readiness
+from application.aws.clients import make_clients
+from application.aws.objects import Objects
+from application.aws.queue import JobQueue
+from application.aws.readiness import Readiness
+from application.aws.table import Table
+from application.departments.client import DepartmentClient, new_session
+from application.jobs.store import JobStore
 from application.sandbox import Sandbox
 from application.settings import WorkerSettings
-from application.table import Table
 from application.worker.consumer import Consumer
 from application.worker.context import Context
 from application.worker.health import health_server
 from application.worker.shares import Shares
 from application.worker.sweeper import Sweeper
+from common.collector import keep_what_is_held
 from common.department_source import follow_departments
 from common.logging import configure_logging
 from common.service_tokens import ServiceTokenSource
@@ -67,6 +68,7 @@ async def run(settings: WorkerSettings) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop)
             log.info("worker.started", jobs_at_once=slots)
+            keep_what_is_held()
             async with asyncio.TaskGroup() as group:
                 for consumer in consumers:
                     group.create_task(consumer.run())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from cachetools import LRUCache
 
-from application.job_store import Waiting
+from application.jobs.store import Waiting
 
 _REMEMBERED = 4096
 

@@ -13,7 +13,7 @@ import time
 import structlog
 
 from application import metrics
-from application.aws import AwsError
+from application.aws.clients import AwsError
 from application.errors import Conflict
 from application.records import Job
 from application.worker.context import Context

@@ -29,16 +29,31 @@ def preview(
     department: options.Departments = None,
     map_: options.Maps = None,
     column: options.Columns = None,
+    sheet: options.Sheet = None,
+    header_row: options.HeaderRow = None,
+    no_header: options.NoHeader = False,
+    delimiter: options.Delimiter = None,
+    quote: options.Quote = None,
+    decimal_sign: options.Decimal = None,
+    encoding: options.Encoding = None,
+    add_only: options.AddOnly = None,
+    raw: options.Raw = False,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=100, help="How many rows.")] = 10,
     as_json: options.Json = False,
 ) -> None:
-    """Show the first rows enriched, and why which column was taken for a key."""
+    """Show the first rows enriched, how the file was read, and why which column was taken for a key."""
     ui = interface(ctx, as_json=as_json)
     mapping, columns = options.mapping(map_), options.columns(column)
+    chosen = options.file_options(
+        sheet=sheet, header_row=header_row, no_header=no_header, delimiter=delimiter, quote=quote,
+        decimal=decimal_sign, encoding=encoding, add_only=add_only, raw=raw,
+    )  # fmt: skip
     with ui.client() as client:
         uploaded = _upload(ui, client, file)
         try:
-            shown = client.preview(uploaded.id, departments=department, mapping=mapping, columns=columns, rows=rows)
+            shown = client.preview(
+                uploaded.id, departments=department, mapping=mapping, columns=columns, options=chosen, rows=rows
+            )
         finally:
             with suppress(FileprocError):
                 client.delete_file(uploaded.id)
@@ -56,6 +71,15 @@ def enrich(
     department: options.Departments = None,
     map_: options.Maps = None,
     column: options.Columns = None,
+    sheet: options.Sheet = None,
+    header_row: options.HeaderRow = None,
+    no_header: options.NoHeader = False,
+    delimiter: options.Delimiter = None,
+    quote: options.Quote = None,
+    decimal_sign: options.Decimal = None,
+    encoding: options.Encoding = None,
+    add_only: options.AddOnly = None,
+    raw: options.Raw = False,
     report: options.ReportFile = None,
     force: options.Force = False,
     as_json: options.Json = False,
@@ -63,11 +87,15 @@ def enrich(
     """Send FILE, have it enriched, and save the result as OUT."""
     ui = interface(ctx, as_json=as_json)
     mapping, columns = options.mapping(map_), options.columns(column)
+    chosen = options.file_options(
+        sheet=sheet, header_row=header_row, no_header=no_header, delimiter=delimiter, quote=quote,
+        decimal=decimal_sign, encoding=encoding, add_only=add_only, raw=raw,
+    )  # fmt: skip
     target, report_target = _targets(ui, output, report, force=force)
     with ui.client() as client:
         uploaded = _upload(ui, client, file)
         try:
-            job = client.submit(uploaded.id, departments=department, mapping=mapping, columns=columns)
+            job = client.submit(uploaded.id, departments=department, mapping=mapping, columns=columns, options=chosen)
         except BaseException:  # nothing will ever refer to it
             with suppress(FileprocError):
                 client.delete_file(uploaded.id)
@@ -182,5 +210,7 @@ def _summarise(ui: Interface, target: Target, size: int, report: Report) -> None
         missing = f"{'' if entry.unmatched_distinct_is_exact else 'more than '}{entry.unmatched_distinct:,}"
         rest = f"; different keys that are not there: {missing}" if entry.unmatched else ""
         ui.say(f"  {entry.column} → {entry.dataset}: {entry.matched:,} of {keys:,} found{rest}")
+        for cause in entry.causes:
+            ui.say(f"    {cause.description}: {cause.keys:,}")
     for warning in report.warnings:
         ui.say(f"  {warning}")

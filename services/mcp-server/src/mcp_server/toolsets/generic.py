@@ -173,15 +173,17 @@ async def search(name: str, call: Call) -> dict[str, Any]:
     dataset = loaded(call, name)
     table, searched = dataset.table, dataset.only(dataset.spec.search)
     hits = await in_thread(lambda: table.text_index(searched).search(arguments.query, arguments.limit, LEAST_SCORE))
+    found = table.rows([hit.key for hit in hits], dataset.visible)
     rows = [
-        {"key": hit.key, "score": round(hit.score, 1), "values": table.row(hit.key, dataset.visible)} for hit in hits
+        {"key": hit.key, "score": round(hit.score, 1), "values": values}
+        for hit, values in zip(hits, found, strict=True)
     ]
     return {"dataset": name, "key": dataset.spec.key, "columns": dataset.visible, "rows": rows}
 
 
-async def in_thread(work: Callable[[], Found]) -> Found:
-    """Run what takes long beside the event loop, two at a time, so that searches do not hold up look-ups."""
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+async def in_thread(work: Callable[[], Found], threads: ThreadPoolExecutor = _THREADS) -> Found:
+    """Run what takes long beside the event loop, searches two at a time, so that they do not hold up look-ups."""
+    return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 async def describe(call: Call) -> dict[str, Any]:

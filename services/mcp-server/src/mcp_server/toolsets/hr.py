@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from mcp_server.datasets import key_text
+from common.keys import key_text
 from mcp_server.definitions import OBJECT, STRING, Arguments, Call, Definition, array, parse, record, tool
 from mcp_server.department import View
 from mcp_server.errors import ToolError

@@ -7,10 +7,11 @@ from typing import Any
 
 from lfx.base.data.storage_utils import get_file_size_async, read_file_bytes
 from lfx.custom import Component
-from lfx.io import FileInput, HandleInput, MessageTextInput, Output
+from lfx.io import FileInput, HandleInput, MessageTextInput, MultilineInput, Output
 from lfx.schema import Data, DataFrame
 from lfx.schema.message import Message
 
+from fileproc.models import FILE_OPTIONS
 from frontend import attachments, context, enrichment
 from frontend.enrichment import Refusal
 
@@ -29,7 +30,8 @@ class FileEnrichment(Component):
         HandleInput(
             name="message",
             display_name="Message",
-            info="A chat message with a file attached. It may say what columns hold: supplier = finance.vendors",
+            info="A chat message with a file attached. It may say what columns hold (supplier = finance.vendors) "
+            "and how the file is read (delimiter = ;).",
             input_types=["Message"],
         ),
         FileInput(
@@ -42,6 +44,12 @@ class FileEnrichment(Component):
             name="departments",
             display_name="Departments",
             info="Only these, such as: finance, hr. Empty: all that you may use.",
+            advanced=True,
+        ),
+        MultilineInput(
+            name="options",
+            display_name="Options",
+            info=f"How the file is read, one a line, such as: header_row = 3. Options: {', '.join(FILE_OPTIONS)}.",
             advanced=True,
         ),
     ]
@@ -116,7 +124,12 @@ class FileEnrichment(Component):
     def _wishes(self) -> dict[str, Any]:
         names = [name.strip() for name in (self.departments or "").replace(";", ",").split(",") if name.strip()]
         text = self.message.text if isinstance(self.message, Message) else ""
-        return {"departments": names or None, "mapping": enrichment.mapping_in(str(text or ""))}
+        said = f"{self.options or ''}\n{text or ''}"
+        return {
+            "departments": names or None,
+            "mapping": enrichment.mapping_in(str(text or "")),
+            "options": enrichment.options_in(said),
+        }
 
     async def _first(self) -> tuple[str, str]:
         files = await self._files()

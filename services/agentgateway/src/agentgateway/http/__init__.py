@@ -1,0 +1,1 @@
+"""What every part of the gateway needs of HTTP: bodies, errors, limits, streams."""

@@ -1,0 +1,1 @@
+"""The REST interface, forwarded to the application."""

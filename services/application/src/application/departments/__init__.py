@@ -1,0 +1,1 @@
+"""The departments, as their MCP servers answer."""

@@ -1,0 +1,1 @@
+"""What the formats share: keys, look-ups, added cells, the report."""

@@ -1,0 +1,40 @@
+"""From a proposal to the mapping that is used."""
+
+from __future__ import annotations
+
+from application.engine.core.errors import InputError
+from application.engine.core.model import DOCUMENT_COLUMN, Mapping, MappingProposal
+
+
+def decide(proposal: MappingProposal) -> Mapping:
+    """The mapping to use. Raises ``InputError`` if a question is open or nothing was found."""
+    if proposal.questions:
+        first = proposal.questions[0]
+        # A given mapping is the whole one: what was found must be in it.
+        mapping: dict[str, list[str]] = {}
+        for entry in proposal.mapping:
+            mapping.setdefault(entry.column, []).append(str(entry.dataset.ref))
+        without = f"; {mapping} if {first.column!r} is no key" if mapping else ""
+        mapping.setdefault(first.column, []).append(first.candidates[0])
+        raise InputError(
+            "unclear-mapping",
+            "It is not clear which columns to look up",
+            " ".join(question.detail for question in proposal.questions),
+            column=first.column,
+            field="mapping",
+            expected=f"a mapping, such as {mapping}{without}",
+        )
+    if not proposal.mapping:
+        is_text = proposal.columns == (DOCUMENT_COLUMN,)
+        names = ", ".join(proposal.columns[:50])
+        raise InputError(
+            "nothing-to-enrich",
+            "Nothing to look up was found",
+            "No identifier of a data set that you may use was found in the text. Of a long text, only the start is "
+            "searched for them."
+            if is_text
+            else f"No column's name or values fit a data set that you may use. Columns: {names}.",
+            field="mapping",
+            expected="a mapping from a column to a data set",
+        )
+    return proposal.mapping

@@ -1,0 +1,1 @@
+"""Office files: archives, their XML, Word, Excel."""

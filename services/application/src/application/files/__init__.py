@@ -1,0 +1,1 @@
+"""Files that people upload: routes, store, names."""

@@ -1,0 +1,109 @@
+"""Records as the JSON that callers see."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from application.engine import Preview
+from application.files.names import result_name
+from application.files.uploads import Begun
+from application.http.questions import question_document
+from application.http.schemas import (
+    BegunUpload,
+    DetectedDocument,
+    FileDocument,
+    JobDocument,
+    JobFile,
+    JobMapping,
+    JobResultDocument,
+    PreviewDocument,
+    PreviewMapping,
+    UploadDocument,
+    UploadPart,
+)
+from application.records import File, Job, Upload, iso
+from common.file_options import FORMATS
+
+
+def file_document(file: File) -> dict[str, Any]:
+    """A file."""
+    return FileDocument(
+        id=file.id,
+        name=file.name,
+        size=file.size,
+        format=file.format.value,
+        created_at=file.created_at,
+        expires_at=iso(file.expires_at),
+    ).model_dump()
+
+
+def upload_document(upload: Upload) -> dict[str, Any]:
+    """An upload on its way."""
+    return UploadDocument(
+        id=upload.id,
+        name=upload.name,
+        size=upload.size,
+        created_at=upload.created_at,
+        expires_at=iso(upload.expires_at),
+    ).model_dump()
+
+
+def begun_upload(begun: Begun) -> dict[str, Any]:
+    """An upload that was just begun."""
+    parts = [UploadPart(number=number, url=url) for number, url in enumerate(begun.urls, 1)]
+    expires_at = iso(begun.upload.expires_at)
+    return BegunUpload(id=begun.upload.id, part_size=begun.part_size, parts=parts, expires_at=expires_at).model_dump()
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    """A job, of which the caller may see all: see ``Access.redacted``."""
+    return JobDocument(
+        id=job.id,
+        file=JobFile(id=job.file_id, name=job.file_name, size=job.file_size, format=job.file_format.value),
+        status=job.status,
+        departments=list(job.departments),
+        mapping=[
+            JobMapping(
+                column=entry.column,
+                dataset=str(entry.dataset.ref),
+                columns=[column.name for column in entry.columns],
+                evidence=list(entry.evidence),
+            )
+            for entry in job.mapping
+        ],
+        options=job.options,
+        attempts=job.attempts,
+        progress=job.progress,
+        error=job.error,
+        retryable=job.retryable,
+        result=None if job.result is None else JobResultDocument(name=result_name(job.file_name), size=job.result.size),
+        created_at=job.created_at,
+        updated_at=job.updated_at,
+        finished_at=job.finished_at,
+        expires_at=iso(job.expires_at),
+    ).model_dump()
+
+
+def preview_document(preview: Preview) -> dict[str, Any]:
+    """The first rows, enriched."""
+    return PreviewDocument(
+        columns=list(preview.columns),
+        rows=[list(row) for row in preview.rows],
+        mapping=[
+            PreviewMapping(
+                column=entry.column,
+                dataset=entry.dataset,
+                evidence=list(entry.evidence),
+                matched=entry.matched,
+                values=entry.values,
+            )
+            for entry in preview.mapping
+        ],
+        unmapped=list(preview.unmapped),
+        questions=[question_document(question) for question in preview.questions],
+        detected=DetectedDocument(
+            **asdict(preview.detected),
+            options=[name for name, formats in FORMATS.items() if preview.detected.format in formats],
+        ),
+    ).model_dump()

@@ -1,0 +1,217 @@
+"""What callers see, as models: the schemas of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from application.records import JobProgress
+from common.file_options import FileOptions
+
+
+class ProblemDocument(BaseModel):
+    """Why a request was refused (RFC 9457); some kinds have further members, such as `row` and `column`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class FileDocument(BaseModel):
+    """A file; `size` is in bytes."""
+
+    id: str
+    name: str
+    size: int
+    format: str
+    created_at: str
+    expires_at: str
+
+
+class FilePage(BaseModel):
+    """Some of the caller's files, newest first; `next` is the cursor of the following page."""
+
+    files: list[FileDocument]
+    next: str | None
+
+
+class UploadDocument(BaseModel):
+    """An upload that is neither complete nor aborted; `size` is what was announced, in bytes."""
+
+    id: str
+    name: str
+    size: int
+    created_at: str
+    expires_at: str
+
+
+class UploadPage(BaseModel):
+    """Some of the caller's uploads, newest first; `next` is the cursor of the following page."""
+
+    uploads: list[UploadDocument]
+    next: str | None
+
+
+class UploadPart(BaseModel):
+    """Where to PUT one part, without any other authorization."""
+
+    number: int
+    url: str
+
+
+class BegunUpload(BaseModel):
+    """An upload that has begun: PUT `part_size` bytes to each address, to the last one what is left."""
+
+    id: str
+    part_size: int
+    parts: list[UploadPart]
+    expires_at: str
+
+
+class JobFile(BaseModel):
+    """The file of a job."""
+
+    id: str
+    name: str
+    size: int
+    format: str
+
+
+class JobMapping(BaseModel):
+    """A column whose values are keys of `dataset`; `columns` are added, `evidence` says why it was taken for a key."""
+
+    column: str
+    dataset: str
+    columns: list[str]
+    evidence: list[str]
+
+
+class JobResultDocument(BaseModel):
+    """The enriched file; `size` is in bytes."""
+
+    name: str
+    size: int
+
+
+class JobDocument(BaseModel):
+    """An enrichment of one file."""
+
+    id: str
+    file: JobFile
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    departments: list[str]
+    mapping: list[JobMapping]
+    options: FileOptions
+    attempts: int
+    progress: JobProgress
+    error: dict[str, Any] | None
+    retryable: bool
+    result: JobResultDocument | None
+    created_at: str
+    updated_at: str
+    finished_at: str | None
+    expires_at: str
+
+
+class JobPage(BaseModel):
+    """Some of the caller's jobs, newest first; `next` is the cursor of the following page."""
+
+    jobs: list[JobDocument]
+    next: str | None
+
+
+class PreviewMapping(BaseModel):
+    """A column that was taken for a key: why, and how many of its values were found among the rows shown."""
+
+    column: str
+    dataset: str
+    evidence: list[str]
+    matched: int
+    values: int
+
+
+class QuestionDocument(BaseModel):
+    """What the caller must decide: which data set, if any, a column's values are keys of."""
+
+    column: str
+    candidates: list[str]
+    detail: str
+
+
+class DetectionDocument(BaseModel):
+    """How a file is read in one respect, and why; an option of the same name says something else."""
+
+    value: str | int
+    reason: str
+
+
+class DetectedSheetDocument(BaseModel):
+    """A visible sheet; `used` says that it gets columns, `header_row` is missing where it has no table."""
+
+    name: str
+    header_row: int | None
+    has_keys: bool
+    used: bool
+
+
+class DetectedDocument(BaseModel):
+    """How the file is read; what its format does not have is missing. `options` are those that its format takes."""
+
+    format: str
+    encoding: DetectionDocument | None
+    delimiter: DetectionDocument | None
+    quote: DetectionDocument | None
+    header_row: DetectionDocument | None
+    decimal: DetectionDocument | None
+    sheets: list[DetectedSheetDocument]
+    options: list[str]
+
+
+class PreviewDocument(BaseModel):
+    """The first rows, enriched, and how the file was read."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    mapping: list[PreviewMapping]
+    unmapped: list[str]
+    questions: list[QuestionDocument]
+    detected: DetectedDocument
+
+
+class DatasetColumn(BaseModel):
+    """A column that the caller may see; `type` is an Arrow type's name."""
+
+    name: str
+    type: str
+
+
+class DatasetDocument(BaseModel):
+    """A data set as the caller may see it; `rows` and `version` are missing while it is not loaded."""
+
+    name: str
+    key: str
+    aliases: list[str]
+    pattern: str | None
+    columns: list[DatasetColumn]
+    rows: int | None
+    version: str | None
+
+
+class DepartmentDocument(BaseModel):
+    """A department that the caller may use; one that does not answer says why in `error`."""
+
+    name: str
+    display_name: str
+    available: bool
+    error: str | None
+    datasets: list[DatasetDocument]
+
+
+class DepartmentList(BaseModel):
+    """The departments that the caller may use."""
+
+    departments: list[DepartmentDocument]

@@ -1,0 +1,1 @@
+"""Jobs: routes, store, mapping, progress, results."""

@@ -1,0 +1,30 @@
+"""What callers ask for: a job, or a preview of one."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.file_options import DETECT_ALL, FileOptions
+
+
+class JobRequest(BaseModel):
+    """What is to be done with a file: by default, all that can be found in all departments that the caller may use."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field(max_length=64)
+    departments: list[str] | None = Field(default=None, max_length=100)
+    mapping: dict[str, list[str]] | None = Field(default=None, max_length=1000)
+    columns: dict[str, list[str]] | None = Field(default=None, max_length=1000)
+    options: FileOptions = DETECT_ALL
+
+    def named(self) -> set[str]:
+        """The departments that it names."""
+        datasets = [name for names in (self.mapping or {}).values() for name in names] + list(self.columns or {})
+        return {*(self.departments or ()), *(name.partition(".")[0] for name in datasets)}
+
+
+class PreviewRequest(JobRequest):
+    """As for a job, and how many rows to show."""
+
+    rows: int = Field(default=10, strict=True, ge=1, le=100)

@@ -1,0 +1,305 @@
+"""What happens to jobs between a caller and the workers. All calls block; they are for threads."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from contextlib import closing
+
+import orjson
+import structlog
+
+from application import metrics
+from application.aws.clients import AwsError
+from application.aws.objects import Objects, result_object
+from application.aws.queue import JobQueue
+from application.aws.source import ObjectSource
+from application.departments.access import Access
+from application.departments.lookup import DepartmentLookup
+from application.departments.service import DepartmentService
+from application.engine import InputError, Mapping, Preview, Report, decide
+from application.errors import Conflict, Fenced
+from application.files.service import FileService
+from application.http import problems
+from application.jobs.inspection import FileInspector
+from application.jobs.requests import JobRequest, PreviewRequest
+from application.jobs.store import JobStore, KeyTaken
+from application.records import CALLER_SECONDS, File, Job, JobProgress, JobResult, MappedDataset, is_id, iso, new_id
+from application.sandbox import Cancellation
+from application.settings import ApiSettings
+from application.usage import Usage
+from common.caller import Caller
+from common.problem import Problem
+from common.telemetry import trace_headers
+
+log = structlog.get_logger()
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_MAX_MAPPING_BYTES = 200_000
+"""Half of what DynamoDB takes as one item."""
+_CANCEL_TRIES = 5
+_RESULT_TRIES = 6
+
+
+class JobService:
+    """Previews, submits, finds, cancels and retries the jobs of each caller, who sees of them what they may see now."""
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        *,
+        store: JobStore,
+        files: FileService,
+        objects: Objects,
+        queue: JobQueue,
+        usage: Usage,
+        access: Access,
+        departments: DepartmentService,
+        inspector: FileInspector,
+    ) -> None:
+        """``settings`` say how long a job is kept."""
+        self._retention_seconds = settings.retention_days * 86400
+        self._store = store
+        self._files = files
+        self._objects = objects
+        self._queue = queue
+        self._usage = usage
+        self._access = access
+        self._departments = departments
+        self._inspector = inspector
+
+    def preview(self, cancellation: Cancellation, wanted: PreviewRequest, caller: Caller) -> Preview:
+        """The first rows of a file, enriched; raises as ``submit``."""
+        file = self._files.find(wanted.file, caller.subject)
+        lookup = self._lookup(cancellation, wanted, caller)
+        with closing(self._files.content(file)) as source:
+            return self._inspector.preview(
+                file,
+                source,
+                lookup,
+                cancellation,
+                departments=wanted.departments,
+                given=wanted.mapping,
+                columns=wanted.columns,
+                options=wanted.options,
+                rows=wanted.rows,
+            )
+
+    def submit(self, cancellation: Cancellation, wanted: JobRequest, caller: Caller, key: str | None) -> Job:
+        """Start a job; or find the one that this idempotency key started.
+
+        Raises:
+            Problem, InputError, DepartmentUnavailable, ObjectGone: It cannot be started.
+            TooManyJobs, StorageFull: The caller uses as much as they may.
+        """
+        # Without options a request has the hash that it had before there were any.
+        asked = wanted.model_dump(exclude=None if wanted.options.given else {"options"})
+        request_hash = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        if key is not None and not _KEY.fullmatch(key):
+            detail = "An Idempotency-Key has 1 to 255 printable ASCII characters."
+            raise Problem(422, "invalid-idempotency-key", "The idempotency key cannot be used", detail)
+        for _ in range(2):
+            if key is not None and (known := self._submitted(caller, key, request_hash)) is not None:
+                return self.visible(known, caller)
+            file = self._files.find(wanted.file, caller.subject)
+            # Before what is worth much is done; the transaction sees to it that it still holds.
+            self._usage.check(caller.subject, jobs=1, size=file.size)
+            job = self._new_job(file, wanted, caller, self._mapping(cancellation, file, wanted, caller))
+            try:
+                self._store.submit(job, file, key, request_hash, self._usage)
+            except Conflict:
+                # The file was deleted, or the same key came twice at once: the second look tells which. Or the write
+                # was done though its answer was lost, and what conflicts with it is itself.
+                if self._store.get(job.id) is None:
+                    continue
+            metrics.JOBS_SUBMITTED.labels("new").inc()
+            log.info("job.submitted", job=job.id, owner=job.owner, file=file.id, departments=job.departments)
+            self._tell_workers(job)
+            return self.visible(job, caller)
+        detail = "The file or the key changed meanwhile. Try again."
+        raise Problem(409, "conflict", "Something else changed this", detail)
+
+    def find(self, job: str, caller: Caller) -> Job:
+        """The caller's job; raises a ``Problem`` where there is none."""
+        return self.visible(self._own(job, caller), caller)
+
+    def look(self, job: str) -> Job | None:
+        """The job as it is, for whoever may follow it."""
+        return self._store.get(job)
+
+    def visible(self, job: Job, caller: Caller) -> Job:
+        """The job without what the caller may not see at present."""
+        return self._access.redacted(job, caller)
+
+    def page(self, caller: Caller, limit: int, before: str | None) -> tuple[list[Job], str | None]:
+        """The caller's jobs, newest first, and the place of the last one where there are more."""
+        jobs, last = self._store.of_owner(caller.subject, limit, before)
+        return [self.visible(job, caller) for job in jobs], last
+
+    def cancel(self, job: str, caller: Caller) -> Job:
+        """Cancel a job; one that runs is asked to stop. Raises a ``Problem``."""
+        self._own(job, caller)
+        return self.visible(self._cancelled(job), caller)
+
+    def retry(self, job: str, caller: Caller) -> Job:
+        """Queue a job again that failed or was cancelled, for the caller as they are now.
+
+        Raises:
+            Problem: It cannot be retried, or the caller may not see all of it any more.
+            TooManyJobs: The caller has as many as they may.
+        """
+        present = self._own(job, caller)
+        if not self._access.to_all_of(present, caller):
+            raise problems.access_withdrawn()
+        file = self._files.get(present.file_id, caller.subject)
+        if not present.retryable or file is None:
+            raise _not_retryable(present)
+        self._usage.check(caller.subject, jobs=1)
+        try:
+            self._store.retry(present, file, caller.to_header(), int(time.time()) + CALLER_SECONDS, self._usage)
+        except Conflict as error:
+            detail = "The job or its file changed meanwhile. Look at the job again."
+            raise Problem(409, "job-not-retryable", "The job cannot be retried", detail) from error
+        metrics.JOBS_SUBMITTED.labels("retry").inc()
+        log.info("job.retried", job=present.id, owner=present.owner)
+        self._tell_workers(present)
+        return self.visible(self._store.get(present.id) or present, caller)
+
+    def finished(self, job: str, caller: Caller) -> tuple[Job, JobResult]:
+        """The caller's job and its result; raises a ``Problem`` where there is none, or the caller may not see all."""
+        found = self._own(job, caller)
+        if found.result is None:
+            detail = f"The job is {found.status}." if found.is_active else _ended(found)
+            raise Problem(409, "job-not-finished", "There is no result", detail, job_status=found.status)
+        if not self._access.to_all_of(found, caller):
+            raise problems.access_withdrawn()
+        return found, found.result
+
+    def result(self, job: Job, result: JobResult, end: int) -> ObjectSource:
+        """The enriched file up to the byte ``end``; to be closed."""
+        return ObjectSource(self._objects, result_object(job.id, result.attempt), end, tries=_RESULT_TRIES)
+
+    def report(self, job: Job) -> Report | None:
+        """What the job did."""
+        return self._store.report(job)
+
+    def _own(self, job: str, caller: Caller) -> Job:
+        found = self._store.get(job) if is_id(job) else None
+        if found is None or found.owner != caller.subject:
+            raise problems.no_such("job")
+        return found
+
+    def _lookup(self, cancellation: Cancellation, wanted: JobRequest, caller: Caller) -> DepartmentLookup:
+        """Look-ups in the departments that the request is about, which end when it is cancelled.
+
+        Raises:
+            InputError: It names a department that this caller cannot use.
+            Problem: This caller can use none.
+        """
+        permitted = [department.name for department in self._departments.permitted(caller)]
+        if unknown := sorted(wanted.named() - set(permitted)):
+            raise InputError(
+                "unknown-department",
+                "There is no such department",
+                f"There is no department {unknown[0]!r} that you may use.",
+                field="departments" if unknown[0] in (wanted.departments or ()) else "mapping",
+                expected=f"one of: {', '.join(permitted)}" if permitted else None,
+            )
+        if not permitted:
+            raise problems.no_departments()
+        # Columns alone choose what is added, not where it is looked for.
+        chosen = wanted.named() if wanted.departments is not None or wanted.mapping else permitted
+        lookup = self._departments.lookup(caller, sorted(chosen), wanted.departments or ())
+        cancellation.also(lookup.stop)
+        return lookup
+
+    def _submitted(self, caller: Caller, key: str, request_hash: str) -> Job | None:
+        try:
+            return self._store.submitted_with(caller.subject, key, request_hash)
+        except KeyTaken as error:
+            detail = "This Idempotency-Key was used for another request. Use a new one for a new request."
+            raise Problem(422, "idempotency-key-reused", "The idempotency key is taken", detail) from error
+
+    def _mapping(self, cancellation: Cancellation, file: File, wanted: JobRequest, caller: Caller) -> Mapping:
+        lookup = self._lookup(cancellation, wanted, caller)
+        with closing(self._files.content(file)) as source:
+            proposal = self._inspector.propose_mapping(
+                file,
+                source,
+                lookup,
+                cancellation,
+                departments=wanted.departments,
+                given=wanted.mapping,
+                columns=wanted.columns,
+                options=wanted.options,
+            )
+        try:
+            return decide(proposal)
+        except InputError as error:
+            raise problems.of_proposal(error, proposal.questions) from error
+
+    def _new_job(self, file: File, wanted: JobRequest, caller: Caller, mapping: Mapping) -> Job:
+        now = time.time()
+        job = Job(
+            id=new_id(),
+            owner=caller.subject,
+            caller=caller.to_header(),
+            caller_until=int(now) + CALLER_SECONDS,
+            traceparent=trace_headers().get("traceparent"),
+            file_id=file.id,
+            file_name=file.name,
+            file_size=file.size,
+            file_format=file.format,
+            departments=tuple(sorted({entry.dataset.ref.department for entry in mapping})),
+            mapping=tuple(MappedDataset.of(entry) for entry in mapping),
+            options=wanted.options,
+            heartbeat=int(now * 1000),
+            progress=JobProgress(total_bytes=file.size),
+            created_at=iso(now),
+            updated_at=iso(now),
+            expires_at=int(now + self._retention_seconds),
+        )
+        if len(str(job.attributes("mapping")["mapping"]).encode()) > _MAX_MAPPING_BYTES:
+            detail = "More columns are mapped than one job can keep. Map fewer of them."
+            raise Problem(422, "mapping-too-large", "The mapping is too large", detail, field="mapping")
+        return job
+
+    def _tell_workers(self, job: Job) -> None:
+        """Send the job's message. If that fails the sweeper will: the job is kept, and that is what was promised."""
+        try:
+            self._queue.send(job.id)
+        except AwsError as error:
+            log.warning("job.message_not_sent", job=job.id, error=str(error))
+
+    def _cancelled(self, identifier: str) -> Job:
+        for _ in range(_CANCEL_TRIES):
+            job = self._store.get(identifier)
+            if job is None:
+                raise problems.no_such("job")
+            if job.status == "cancelled":
+                return job
+            if not job.is_active:
+                detail = f"The job has {job.status}; there is nothing to cancel."
+                raise Problem(409, "job-finished", "The job is finished", detail)
+            try:
+                if job.status == "running":
+                    return self._store.request_cancel(job)
+                cancelled = self._store.cancel(job)
+            except (Conflict, Fenced):
+                continue
+            log.info("job.cancelled", job=job.id, owner=job.owner)
+            self._objects.clean_results(job.id, job.fence + 1)
+            return cancelled
+        raise Problem(409, "conflict", "Something else changed this", "The job changed all the time. Try again.")
+
+
+def _ended(job: Job) -> str:
+    return f"The job has {job.status}, and has no result."
+
+
+def _not_retryable(job: Job) -> Problem:
+    reason = "its file is gone" if job.retryable else f"it has {job.status}, and would end the same way again"
+    if job.is_active:
+        reason = f"it is {job.status}"
+    return Problem(409, "job-not-retryable", "The job cannot be retried", f"The job cannot be retried: {reason}.")

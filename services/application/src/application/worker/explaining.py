@@ -1,0 +1,70 @@
+"""Says of the keys that a job did not find why that is, and which ones were probably meant."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import structlog
+
+from application.departments.lookup import MAX_KEYS_PER_EXPLANATION, DepartmentLookup, ExplainedKey
+from application.engine import CauseCount, DatasetRef, DepartmentUnavailable, MappingReport, Report, UnmatchedKey
+from application.errors import DepartmentRefused
+from common.causes import DESCRIPTIONS
+
+log = structlog.get_logger()
+
+EXPLAINED_KEYS = 10_000
+"""Different keys of one column that are looked into; each costs a department as much as a search."""
+
+LISTED_KEYS = 100
+_SECONDS = 60.0
+
+
+def explained(report: Report, lookup: DepartmentLookup) -> Report:
+    """The report with causes, and with proposals for the keys that it lists.
+
+    A department that cannot say leaves its keys without: the file is enriched all the same.
+
+    Raises:
+        Cancelled: The look-up was stopped.
+    """
+    until = time.monotonic() + _SECONDS
+    return report.model_copy(update={"mappings": tuple(_mapping(each, lookup, until) for each in report.mappings)})
+
+
+def _mapping(mapping: MappingReport, lookup: DepartmentLookup, until: float) -> MappingReport:
+    misses, dataset = mapping.unmatched_sample, DatasetRef.parse(mapping.dataset)
+    found = list(_answers(dataset, [each.key for each in misses], lookup, until))
+    keys = [_key(miss, answer, dataset.department) for miss, answer in zip(misses, found, strict=False)]
+    keys += misses[len(found) :]
+    counted = Counter(answer.cause for answer in found)
+    causes = (
+        CauseCount(cause=cause, description=description, keys=counted[cause])
+        for cause, description in DESCRIPTIONS.items()
+        if counted[cause]
+    )
+    ordered = tuple(sorted(causes, key=lambda cause: -cause.keys))
+    return mapping.model_copy(update={"unmatched_sample": tuple(keys[:LISTED_KEYS]), "causes": ordered})
+
+
+def _answers(
+    dataset: DatasetRef, keys: Sequence[str], lookup: DepartmentLookup, until: float
+) -> Iterator[ExplainedKey]:
+    for start in range(0, len(keys), MAX_KEYS_PER_EXPLANATION):
+        if time.monotonic() > until:
+            log.warning(
+                "job.keys_not_explained", dataset=str(dataset), keys=len(keys) - start, error="it takes too long"
+            )
+            return
+        try:
+            yield from lookup.explain(dataset, keys[start : start + MAX_KEYS_PER_EXPLANATION])
+        except (DepartmentRefused, DepartmentUnavailable) as error:
+            log.warning("job.keys_not_explained", dataset=str(dataset), keys=len(keys) - start, error=error.detail)
+            return
+
+
+def _key(miss: UnmatchedKey, answer: ExplainedKey, department: str) -> UnmatchedKey:
+    dataset = None if answer.dataset is None else f"{department}.{answer.dataset}"
+    return miss.model_copy(update={"cause": answer.cause, "dataset": dataset, "proposals": answer.proposals})

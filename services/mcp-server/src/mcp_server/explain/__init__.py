@@ -1,0 +1,1 @@
+"""Why a key was not found, and which key was probably meant."""

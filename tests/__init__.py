@@ -1,0 +1,1 @@
+"""Tests of several services together. A package, so that tests/operator is not the standard library's `operator`."""

@@ -1,0 +1,65 @@
+"""Rules of the repository as a whole, as code."""
+
+import importlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {
+    "agentgateway": "agentgateway.settings",
+    "application": "application.settings",
+    "department-operator": "department_operator.settings",
+    "mcp-server": "mcp_server.settings",
+    "local": "local.settings",
+}
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listing = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / line for line in listing.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def test_no_source_file_is_longer_than_400_lines() -> None:
+    files = tracked("*.py", "*.sh", "*.tf")
+    assert files
+    long = {str(file.relative_to(ROOT)): count for file in files if (count := len(file.read_text().splitlines())) > 400}
+    assert not long
+
+
+def test_no_test_is_skipped_or_expected_to_fail() -> None:
+    silenced = re.compile(r"pytest\.(skip|mark\.(skip|xfail))|\bxfail\(")
+    found = [str(file) for file in tracked("*/tests/*.py") if silenced.search(file.read_text())]
+    assert not found
+
+
+def settings_classes(module: str) -> list[type[BaseSettings]]:
+    members = vars(importlib.import_module(module)).values()
+    return [
+        member
+        for member in members
+        if isinstance(member, type) and issubclass(member, BaseSettings) and member.__module__ == module
+    ]
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_every_setting_of_a_service_is_in_its_readme(service: str) -> None:
+    (readme,) = (
+        path.read_text() for path in ROOT.glob(f"*/{service}/README.md") if path.parts[-3] in ("services", "tools")
+    )
+    documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", readme))
+    fields = {name.upper() for settings in settings_classes(SETTINGS[service]) for name in settings.model_fields}
+    assert fields
+    assert not fields - documented
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({file.parent for file in tracked("services/*/pyproject.toml", "tools/*/pyproject.toml")})
+)
+def test_every_package_has_the_same_shape(folder: Path) -> None:
+    assert (folder / "pyproject.toml").is_file()
+    assert len((folder / "README.md").read_text().splitlines()) > 5
+    assert [path for path in (folder / "src").iterdir() if path.is_dir()]

@@ -145,6 +145,7 @@ def test_a_file_that_was_enriched_before() -> None:
         ("x.jsonl", b'[{"a": 1}]', "wrong-format"),
         ("x.json", b'{"a": 1}\n{"a": 2}\n', "wrong-format"),
         ("x.json", b'{"a": 1}\r\n{"a": 2}\r\n', "wrong-format"),
+        ("x.json", b'{"a": 1} \n {"a": 2}\n', "wrong-format"),
         ("x.parquet", b"a,b\n", "wrong-format"),
         ("x.parquet", b"PARE", "corrupt-file"),
         ("x.xlsx", b"a,b\n", "wrong-format"),

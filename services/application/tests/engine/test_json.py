@@ -223,7 +223,9 @@ def added(data: bytes, name: str, column: str) -> list[Any]:
     after = json.loads(text) if name.endswith(".json") else [json.loads(line) for line in text.splitlines()]
     before = json.loads(data) if name.endswith(".json") else [json.loads(line) for line in data.splitlines()]
     after, before = (
-        (next(v for v in x.values() if isinstance(v, list) and v != [1]) if isinstance(x, dict) else x)
+        (next((v for v in x.values() if isinstance(v, list) and v[:1] and isinstance(v[0], dict)), []))
+        if isinstance(x, dict)
+        else x
         for x in (after, before)
     )
     values = [record.pop(f"{column}.finance.country") for record in after]
@@ -241,12 +243,32 @@ def added(data: bytes, name: str, column: str) -> list[Any]:
         (b'{"n":[1],"a":{"b":[{}]},"rows":[{"k":"V-00001"}]}', "x.json", "k", ["DE"]),
         (b'{"vendor":{"part":"V-00001"},"v":1}\n', "x.jsonl", "vendor.part", ["DE"]),
         (b'[{"a.b":"V-00001"},{"a":{"b":"V-00002"}}]', "x.json", "a.b", ["DE", "GB"]),
+        (b'[{"a.b":{"c":"V-00001"}},{"a":{"b.c":"V-00002"}}]', "x.json", "a.b.c", ["DE", "GB"]),
+        (b'{"errors":[],"data":[{"k":"V-00001"}],"warnings":[]}', "x.json", "k", ["DE"]),
+        (b'{"errors":[],"page":1,"data":[]}', "x.json", "k", []),
         (b"[]", "x.json", "k", []),
         (b'{"data": []}', "x.json", "k", []),
     ],
 )
 def test_keys_are_found_where_documents_have_them(data: bytes, name: str, column: str, expected: list[Any]) -> None:
     assert added(data, name, column) == expected
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"a.b":"V-00001","a":{"b":"V-00002"}}',
+        '{"a":{"b":"V-00002"},"a.b":"V-00001"}',
+        '{"a":{"b":{"c":"V-00002"},"b.c":"V-00001"},"a.b":{"c":"V-00003"}}',
+    ],
+)
+def test_preview_and_job_take_the_same_of_two_members_with_one_path(record: str) -> None:
+    column = "a.b.c" if "c" in record else "a.b"
+    chosen: Any = {"given": {column: ["finance.vendors"]}, "columns": {"finance.vendors": ["country"]}}
+    shown = preview(record.encode(), "x.jsonl", **chosen)
+    assert shown.rows[0][shown.columns.index(column)] == "V-00001"
+    assert shown.rows[0][-1] == "DE"
+    assert json.loads(enrich(record.encode(), "x.jsonl", **chosen).text)[f"{column}.finance.country"] == "DE"
 
 
 def test_text_around_the_list_of_a_document_stays() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from application.engine.core.errors import InputError
 from application.engine.core.model import Format
@@ -46,6 +47,9 @@ _MAGIC = (
     (b"\x7fELF", "a program", set[Format]()),
 )
 _BINARY = {Format.PARQUET, Format.XLSX, Format.PDF, Format.DOCX}
+_BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r]*\n\s*\{")
+"""Between the objects of JSON Lines. Within one JSON document it stands nowhere: a text has no line endings."""
+
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -100,7 +104,7 @@ def _check_text(head: bytes, file_format: Format, extension: str) -> None:
         raise _wrong(extension, "JSON" if is_array else "JSON or JSON Lines")
     if file_format is Format.JSON_LINES and is_array:
         raise _wrong(extension, "a JSON array")
-    if file_format is Format.JSON and is_object and b"}\n{" in text.replace(b"\r", b""):
+    if file_format is Format.JSON and is_object and _BETWEEN_OBJECTS.search(text):
         raise _wrong(extension, "JSON Lines")
     first_line = text.partition(b"\n")[0]
     if file_format is Format.TSV and b"\t" not in first_line and (b"," in first_line or b";" in first_line):

@@ -165,8 +165,9 @@ class _Scanner:
             raise _no_list("The file holds a single value.")
 
     def _enter(self) -> None:
-        """Move into the first member of the document's object that is a list of objects."""
+        """Move into the member of the document's object that is a list of objects; without one, into an empty list."""
         self._wrapped = True
+        empty = 0
         while True:
             self._at += 1
             if (mark := self._peek(1)) == "}":
@@ -178,16 +179,20 @@ class _Scanner:
                 raise self._invalid("a colon is expected", 1)
             self._at += 1
             if self._peek(1) == "[":
+                # Reading on lets go of no text, as long as no object is handed out.
                 start = self._at
                 self._at += 1
-                if self._peek(1) in "{]":
+                first = self._peek(1)
+                if first == "{":
                     return
-                # Reading on may have let go of text, but of none after the start of this object.
+                empty = empty or (self._at if first == "]" else 0)
                 self._at = start
             self._at = self._value(1)[1]
             if self._peek(1) != ",":
                 break
-        raise _no_list("The file holds one object, and none of its members is a list of objects.")
+        if not empty:
+            raise _no_list("The file holds one object, and none of its members is a list of objects.")
+        self._at = empty
 
     def _object(self, mark: str, row: int) -> _Item:
         start = self._at

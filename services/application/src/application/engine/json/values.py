@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -79,30 +79,37 @@ def is_text(value: str) -> bool:
 
 
 def member(record: Object, column: str) -> Any:
-    """The value of a column: of the member of that name, or at that path (``customer.id``); ``None`` without one."""
+    """The value of a column: of the member of that name, else at that path (``customer.id``); ``None`` without one.
+
+    Names may have dots themselves, so a path can be divided in several ways: the one with the fewest steps counts.
+    """
     if column in record or "." not in column:
         return record.get(column)
-    value: Any = record
-    rest = column
-    while isinstance(value, dict) and rest:
+    waiting = deque([(record, column)])
+    while waiting:
+        value, rest = waiting.popleft()
         if rest in value:
             return value[rest]
-        name, _, rest = rest.partition(".")
-        value = value.get(name)
+        for dot in re.finditer(r"\.", rest):
+            if isinstance(inner := value.get(rest[: dot.start()]), dict):
+                waiting.append((inner, rest[dot.end() :]))
     return None
 
 
 def paths(record: Object) -> dict[str, Any]:
     """The members by name; those of an object within by their path."""
     found: dict[str, Any] = {}
-    waiting = [("", record, _DEEPEST)]
+    waiting = deque([("", record, _DEEPEST)])
     while waiting:
-        prefix, value, depth = waiting.pop(0)
+        prefix, value, depth = waiting.popleft()
         for name, inner in value.items():
+            path = prefix + name
             if isinstance(inner, dict) and inner and depth:
-                waiting.append((f"{prefix}{name}.", inner, depth - 1))
+                waiting.append((f"{path}.", inner, depth - 1))
+            elif path in found:
+                found[path] = member(record, path)
             elif len(found) < _MOST_PATHS:
-                found.setdefault(prefix + name, inner)
+                found[path] = inner
     return found
 
 

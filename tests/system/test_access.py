@@ -30,7 +30,7 @@ from local import names
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-JOB_FACES = ("", "/events", "/report", "/report?format=text", "/report?format=html", "/result")
+JOB_VIEWS = ("", "/events", "/report", "/report?format=text", "/report?format=html", "/misses", "/result")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -91,7 +91,7 @@ async def test_the_lists_of_each_user_hold_exactly_what_the_departments_say(worl
         assert all(tool["name"].startswith(prefixes) for tool in tools)
 
 
-async def test_no_face_tells_a_user_what_is_not_theirs(world: World) -> None:
+async def test_no_interface_tells_a_user_what_is_not_theirs(world: World) -> None:
     findings = Findings()
     files = {user: await world.upload_all(user) for user in USERS}
     for user in USERS:
@@ -124,11 +124,11 @@ async def _run_jobs(world: World, files: dict[str, dict[str, str]], findings: Fi
             job = await world.rest(user).finished(answer.json["id"])
             jobs[user] = job["id"]
             assert job["status"] == "succeeded", (user, extension, job)
-            for path in JOB_FACES:
+            for path in JOB_VIEWS:
                 answer = await world.rest(user).good("GET", f"/api/jobs/{job['id']}{path}")
                 _note(world, findings, f"REST job{path.partition('?')[0]} {extension}", user, answer)
             assert _is_right(world, user, extension, answer.body), (user, extension)
-            for tool in ("files_job_status", "files_job_report", "files_job_result"):
+            for tool in ("files_job_status", "files_job_report", "files_list_misses", "files_job_result"):
                 answer = await world.wire(user, "/mcp", "modern").tool(tool, job=job["id"])
                 _note(world, findings, f"MCP {tool} {extension}", user, answer)
         _note(world, findings, "REST jobs", user, await world.rest(user).good("GET", "/api/jobs"))

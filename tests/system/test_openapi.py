@@ -80,6 +80,9 @@ def test_what_a_client_gets_on_its_way_is_as_the_document_says(api: Any, stack: 
     step("GET", "/api/jobs/{job}/result", **job)
     for form in ("json", "text", "html"):
         step("GET", "/api/jobs/{job}/report", query={"format": form}, **job)
+    dataset = step("GET", "/api/jobs/{job}/misses", **job).json()["misses"][0]
+    decided = {"keys": {dataset["dataset"]: {dataset["keys"][0]["key"]: "V-00001"}}}
+    step("POST", "/api/jobs/{job}/review", body=decided, media_type="application/json", **job)
     step("DELETE", "/api/jobs/{job}", **job)
     step("POST", "/api/jobs/{job}/retry", **job)
     step("DELETE", "/api/files/{file}", path_parameters={"file": file})

@@ -33,6 +33,8 @@ REACHABLE = [
     ("GET", "/api/jobs/j1/events"),
     ("GET", "/api/jobs/j1/result"),
     ("GET", "/api/jobs/j1/report?format=text"),
+    ("GET", "/api/jobs/j1/misses"),
+    ("POST", "/api/jobs/j1/review"),
     ("GET", "/api/departments"),
 ]
 UNREACHABLE = [

@@ -74,6 +74,8 @@ class FakeService:
     part_size: int = 5 << 20
     result: bytes | None = None
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
+    misses: list[dict[str, Any]] = field(default_factory=list)
+    reviews: list[dict[str, Any]] = field(default_factory=list)
 
     def fail(self, method: str, path: str, *answers: Answer, skip: int = 0) -> None:
         self.faults += [Fault(method, path, answer, skip) for answer in answers]
@@ -254,6 +256,16 @@ class FakeService:
             return JSONResponse(REPORT)
         return PlainTextResponse(f"Enrichment report as {form}: 2 of 3\n")
 
+    async def get_misses(self, request: Request) -> Response:
+        return JSONResponse({"misses": self.misses})
+
+    async def post_review(self, request: Request) -> Response:
+        self.reviews.append(await request.json())
+        reviewed = self.jobs[request.path_params["id"]]
+        job = {**reviewed, "id": f"job-{len(self.jobs) + 1}", "review_of": reviewed["id"], "status": "queued"}
+        self.jobs[job["id"]] = job
+        return JSONResponse(job, 202)
+
     async def post_preview(self, request: Request) -> Response:
         await request.body()
         return JSONResponse(PREVIEW)
@@ -302,6 +314,8 @@ class App:
             ("GET", "/api/jobs/{id}/events", "events"),
             ("GET", "/api/jobs/{id}/result", "get_result"),
             ("GET", "/api/jobs/{id}/report", "get_report"),
+            ("GET", "/api/jobs/{id}/misses", "get_misses"),
+            ("POST", "/api/jobs/{id}/review", "post_review"),
             ("POST", "/api/preview", "post_preview"),
             ("GET", "/api/departments", "get_departments"),
         ]

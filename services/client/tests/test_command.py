@@ -32,6 +32,7 @@ def test_enrich_saves_the_result_and_says_what_was_found(
     assert done.stdout == ""
     assert "1,000 rows, 1,500 rows/s, 1:05 left" in done.stderr
     assert "vendor_id → finance.vendors: 2 of 3 found; different keys that are not there: 1" in done.stderr
+    assert "fileproc review job-1" in done.stderr
 
 
 def test_what_is_wished_for_reaches_the_service(

@@ -41,6 +41,8 @@ class Files:
                 Route("/api/jobs/{id}/events", self.events, methods=["GET"]),
                 Route("/api/jobs/{id}/result", self.download, methods=["GET"]),
                 Route("/api/jobs/{id}/report", self.report, methods=["GET"]),
+                Route("/api/jobs/{id}/misses", self.misses, methods=["GET"]),
+                Route("/api/jobs/{id}/review", self.review, methods=["POST"]),
                 Route("/api/departments", self.departments, methods=["GET"]),
             ]
         )
@@ -123,6 +125,14 @@ class Files:
 
     async def report(self, request: Request) -> Response:
         return JSONResponse({"job": self.mine(request)["id"], "rows": 4})
+
+    async def misses(self, request: Request) -> Response:
+        self.mine(request)
+        keys = [{"key": str(number), "cause": "typo" if number % 2 else "name"} for number in range(300)]
+        return JSONResponse({"misses": [{"column": "id", "dataset": "finance.vendors", "keys": keys}]})
+
+    async def review(self, request: Request) -> Response:
+        return JSONResponse({"review_of": self.mine(request)["id"], "asked": await request.json()}, 202)
 
     async def departments(self, request: Request) -> Response:
         self.owner(request)

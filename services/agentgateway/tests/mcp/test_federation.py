@@ -27,6 +27,8 @@ FILE_TOOLS = [
     "files_list_jobs",
     "files_cancel_job",
     "files_retry_job",
+    "files_list_misses",
+    "files_review_job",
     "files_list_departments",
 ]
 

@@ -72,6 +72,18 @@ async def test_a_small_file_goes_in_and_comes_out_enriched(front: Gateway, files
     assert "V-00001" not in repr(front.audit)
 
 
+async def test_keys_that_were_not_found_are_listed_and_repaired(front: Gateway) -> None:
+    async with front.client("alice") as client:
+        job = (await result(client, "files_submit_job", name="a.csv", text=CSV, mapping=MAPPING))["id"]
+        (listed,) = (await result(client, "files_list_misses", job=job))["misses"]
+        assert (listed["dataset"], len(listed["keys"]), listed["total"]) == ("finance.vendors", 100, 300)
+        (typos,) = (await result(client, "files_list_misses", job=job, cause="typo", limit=2))["misses"]
+        assert ([each["key"] for each in typos["keys"]], typos["total"]) == (["1", "3"], 150)
+        decided = {"approve": ["leading_zeros"], "keys": {"finance.vendors": {"1": "V-00001"}}}
+        assert await result(client, "files_review_job", job=job, **decided) == {"review_of": job, "asked": decided}
+        assert "approve" in await error(client, "files_review_job", job=job, approve=["unknown"])
+
+
 async def test_a_large_file_goes_in_by_parts(front: Gateway) -> None:
     async with front.client("alice") as client:
         upload = await result(client, "files_create_upload", name="big.csv", size=10**10)
@@ -136,7 +148,7 @@ async def test_another_callers_job_is_as_one_that_does_not_exist(front: Gateway)
     async with front.client("alice") as client:
         job = (await result(client, "files_submit_job", name="a.csv", text=CSV, mapping=MAPPING))["id"]
     async with front.client("bob") as client:
-        for tool in ("job_status", "job_result", "job_report", "cancel_job", "retry_job"):
+        for tool in ("job_status", "job_result", "job_report", "cancel_job", "retry_job", "list_misses", "review_job"):
             foreign = await error(client, f"files_{tool}", job=job)
             assert foreign.replace(job, "job-9") == await error(client, f"files_{tool}", job="job-9")
         assert (await result(client, "files_list_jobs"))["jobs"] == []

@@ -7,6 +7,7 @@ UploadGone           a multipart upload is not in the bucket (any more)
 InvalidParts         a multipart upload cannot be put together from the parts that were named
 TooSlow, TooLarge    a request's body comes too slowly, or does not end where it should
 DepartmentRefused    a department does not let this caller in (is a DepartmentUnavailable to the engine)
+CannotRepair         a review of keys that were not found cannot be carried out
 """
 
 from application.engine import DepartmentUnavailable
@@ -42,3 +43,7 @@ class TooLarge(Exception):
 
 class DepartmentRefused(DepartmentUnavailable):
     """The department does not let this caller in."""
+
+
+class CannotRepair(Exception):
+    """The review cannot be carried out; the message says why, in words for the caller."""

@@ -160,7 +160,7 @@ class Job(Record):
 
     ``holder`` is a name that one claim gave itself; ``heartbeat`` is in milliseconds;
     ``caller`` is the header that the caller had at submission, valid until ``caller_until``; ``traceparent`` is the
-    trace of that request, if it was traced.
+    trace of that request, if it was traced. ``review_of`` is the job whose missing keys were repaired for this one.
     """
 
     structured: ClassVar[frozenset[str]] = frozenset(
@@ -178,6 +178,7 @@ class Job(Record):
     departments: tuple[str, ...]
     mapping: tuple[MappedDataset, ...]
     options: FileOptions = DETECT_ALL
+    review_of: str | None = None
     status: Status = "queued"
     fence: int = 0
     holder: str | None = None

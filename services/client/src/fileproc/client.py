@@ -14,7 +14,19 @@ import httpx2
 
 from fileproc import download, events, upload
 from fileproc.errors import FileprocError, JobFailed, sentence
-from fileproc.models import Department, Departments, File, FilePage, Job, JobPage, Preview, Report, UploadPage
+from fileproc.models import (
+    Department,
+    Departments,
+    File,
+    FilePage,
+    Job,
+    JobPage,
+    Misses,
+    MissesList,
+    Preview,
+    Report,
+    UploadPage,
+)
 from fileproc.transport import BearerAuth, Retry, TokenSource, Transport, parse
 
 
@@ -180,6 +192,24 @@ class Client:
         """Begin a job that failed again, from its file."""
         # Sent twice it would be refused the second time, although the first one worked.
         return parse(self._api.request("POST", _path("jobs", job_id, "retry"), harmless=False), Job)
+
+    def misses(self, job_id: str) -> tuple[Misses, ...]:
+        """The keys that a job did not find: why, and which ones may have been meant."""
+        return parse(self._api.request("GET", _path("jobs", job_id, "misses")), MissesList).misses
+
+    def review(
+        self, job_id: str, *, approve: Sequence[str] = (), keys: Mapping[str, Mapping[str, str]] | None = None
+    ) -> Job:
+        """Begin to enrich the file of a job again, with other keys in place of those that were not found.
+
+        Args:
+            job_id: The job that did not find them.
+            approve: Causes, such as `leading_zeros`: of every key with one of them, the best proposal is used.
+            keys: The key to use by data set and by the key in the file: `{"finance.vendors": {"1": "V-00001"}}`.
+        """
+        body = {"approve": list(approve), "keys": {dataset: dict(pairs) for dataset, pairs in (keys or {}).items()}}
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        return parse(self._api.request("POST", _path("jobs", job_id, "review"), json=body, headers=headers), Job)
 
     def result(self, job_id: str) -> Iterator[bytes]:
         """The enriched file; broken connections are taken up again where they broke."""

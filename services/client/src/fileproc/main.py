@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fileproc.commands import access, enrich, files, jobs, reports
+from fileproc.commands import access, enrich, files, jobs, reports, review
 from fileproc.errors import FileprocError
 from fileproc.interface import Interface
 
@@ -80,6 +80,7 @@ for command in (
     jobs.jobs,
     jobs.job,
     reports.report,
+    review.review,
     enrich.result,
     jobs.cancel,
     enrich.retry,

@@ -194,6 +194,7 @@ class Job(Model):
     status: Status
     departments: tuple[str, ...] = ()
     mapping: tuple[JobMapping, ...] = ()
+    review_of: str | None = None
     attempts: int = 0
     progress: Progress = Progress()
     error: JobError | None = None
@@ -275,6 +276,20 @@ class UnmatchedKey(Model):
     proposals: tuple[Proposal, ...] = ()
 
 
+class Misses(Model):
+    """The keys of one column that its data set does not have."""
+
+    column: str
+    dataset: str
+    keys: tuple[UnmatchedKey, ...]
+
+
+class MissesList(Model):
+    """All keys that a job did not find."""
+
+    misses: tuple[Misses, ...]
+
+
 class CauseCount(Model):
     """Why some keys were not found, and how many different keys."""
 
@@ -298,6 +313,7 @@ class MappingReport(Model):
     unmatched_distinct_is_exact: bool = True
     unmatched_sample: tuple[UnmatchedKey, ...] = ()
     causes: tuple[CauseCount, ...] = ()
+    repaired: int = 0
 
 
 class Report(Model):

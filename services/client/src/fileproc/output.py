@@ -55,9 +55,10 @@ class Target:
         with transfer(ui, "Fetching", self.path.name, size) as advance:
             return client.download(job.id, self.path, overwrite=self._force, advance=advance)
 
-    def write_text(self, text: str) -> None:
+    def write(self, content: bytes) -> None:
         """Write something short, with the same guarantees."""
         if self.is_stdout:
-            sys.stdout.write(text)
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
         else:
-            save(iter([text.encode()]), self.path, overwrite=self._force, advance=lambda _: None)
+            save(iter([content]), self.path, overwrite=self._force, advance=lambda _: None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich import box
@@ -15,7 +15,19 @@ from rich.text import Text
 
 from fileproc.errors import sentence
 from fileproc.interface import clean
-from fileproc.models import Cell, Department, Detected, Detection, FilePage, Job, JobPage, Preview, UploadPage
+from fileproc.models import (
+    Cell,
+    Department,
+    Detected,
+    Detection,
+    FilePage,
+    Job,
+    JobPage,
+    Misses,
+    Preview,
+    UnmatchedKey,
+    UploadPage,
+)
 from fileproc.progress import figures
 
 _CELL_WIDTH = 28
@@ -94,6 +106,26 @@ def show_job(out: Console, job: Job) -> None:
     for name, value in lines:
         grid.add_row(Text(name, "bold"), value if isinstance(value, Text) else Text(clean(value)))
     out.print(grid)
+
+
+def show_misses(out: Console, job: str, found: Sequence[Misses], descriptions: Mapping[str, str]) -> None:
+    """By column: why keys were not found, how many, an example, and what to type."""
+    if not found:
+        out.print("All keys were found.")
+        return
+    for misses in found:
+        out.print(Text.assemble((clean(misses.column), "bold"), " → ", (misses.dataset, "cyan")))
+        causes: dict[str | None, list[UnmatchedKey]] = {}
+        for miss in misses.keys:
+            causes.setdefault(miss.cause, []).append(miss)
+        table = _table("why", "keys", "for example", "perhaps", "to use the best proposals")
+        for cause, keys in sorted(causes.items(), key=lambda entry: -len(entry[1])):
+            example, perhaps = keys[0], " or ".join(each.key for each in keys[0].proposals)
+            option = f"--approve {cause}" if perhaps else ""
+            why = descriptions.get(cause or "", "Not looked into")
+            table.add_row(why, f"{len(keys):,}", clean(example.key), clean(perhaps), Text(option, "cyan", no_wrap=True))
+        out.print(table)
+    out.print(f"All of them, to fill in by hand: fileproc review {job} --save keys.xlsx", style="dim", soft_wrap=True)
 
 
 def show_preview(out: Console, preview: Preview) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 
 class Cause(StrEnum):
@@ -20,6 +20,19 @@ class Cause(StrEnum):
     NAME = "name"
     UNKNOWN = "unknown"
 
+
+Approvable = Literal[
+    Cause.WHITE_SPACE,
+    Cause.LETTER_CASE,
+    Cause.SEPARATORS,
+    Cause.LEADING_ZEROS,
+    Cause.LOOK_ALIKES,
+    Cause.NUMBER_FORMAT,
+    Cause.PREFIX_OR_SUFFIX,
+    Cause.TYPO,
+    Cause.NAME,
+]
+"""The causes of keys that have proposals, which a person can approve."""
 
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     Cause.WHITE_SPACE: "White space or invisible characters",

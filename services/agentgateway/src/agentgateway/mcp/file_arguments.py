@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from common.causes import Approvable, Cause
 from common.file_options import DETECT_ALL, FileOptions
 
 MAX_INLINE_BYTES = 1_000_000
@@ -131,6 +132,26 @@ class JobStatus(OneJob):
         ge=0,
         le=MAX_WAIT_SECONDS,
         description="Wait as long as this for the job to end, and report progress meanwhile.",
+    )
+
+
+class JobMisses(OneJob):
+    """Of `files_list_misses`."""
+
+    cause: Cause | None = Field(default=None, description="Only keys with this cause.")
+    limit: int = Field(default=100, strict=True, ge=1, le=1000, description="The maximum number to list of a column.")
+
+
+class ReviewJob(OneJob):
+    """Of `files_review_job`."""
+
+    approve: tuple[Approvable, ...] = Field(
+        default=(), description="Causes: of every key with one of them, the best proposal is used."
+    )
+    keys: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="The key to use for a key that was not found, by data set, such as "
+        "{'department.dataset': {'key in the file': 'key to use'}}.",
     )
 
 

@@ -10,6 +10,7 @@ from agentgateway.mcp.file_arguments import (
     MAX_INLINE_BYTES,
     CompleteUpload,
     CreateUpload,
+    JobMisses,
     JobStatus,
     NoArguments,
     OneFile,
@@ -17,6 +18,7 @@ from agentgateway.mcp.file_arguments import (
     OneUpload,
     Page,
     Preview,
+    ReviewJob,
     Source,
     SubmitJob,
 )
@@ -125,6 +127,16 @@ class FileCall:
         """The job, queued again."""
         return await self._json("POST", f"/api/jobs/{arguments.job}/retry")
 
+    async def list_misses(self, arguments: JobMisses) -> dict[str, Any]:
+        """The first keys of each column that were not found, and how many there are."""
+        found = await self._json("GET", f"/api/jobs/{arguments.job}/misses")
+        return {"misses": [_first(misses, arguments) for misses in found["misses"]]}
+
+    async def review_job(self, arguments: ReviewJob) -> dict[str, Any]:
+        """A new job, with approved keys."""
+        document = {"approve": arguments.approve, "keys": arguments.keys}
+        return await self._json("POST", f"/api/jobs/{arguments.job}/review", document)
+
     async def list_departments(self, _: NoArguments) -> dict[str, Any]:
         """The caller's departments."""
         return await self._json("GET", "/api/departments")
@@ -188,3 +200,8 @@ class FileCall:
             return told
         await self.progress(done["bytes"], done.get("total_bytes"), f"{done.get('rows', 0)} rows done")
         return int(done["bytes"])
+
+
+def _first(misses: dict[str, Any], arguments: JobMisses) -> dict[str, Any]:
+    keys = [each for each in misses["keys"] if arguments.cause in {None, each["cause"]}]
+    return misses | {"keys": keys[: arguments.limit], "total": len(keys)}

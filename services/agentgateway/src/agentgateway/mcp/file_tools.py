@@ -14,6 +14,7 @@ from agentgateway.mcp.file_arguments import (
     Arguments,
     CompleteUpload,
     CreateUpload,
+    JobMisses,
     JobStatus,
     NoArguments,
     OneFile,
@@ -21,6 +22,7 @@ from agentgateway.mcp.file_arguments import (
     OneUpload,
     Page,
     Preview,
+    ReviewJob,
     SubmitJob,
 )
 from agentgateway.mcp.file_calls import FileCall, Progress
@@ -169,6 +171,23 @@ TOOLS = (
         destroys=True,
     ),
     FileTool("files_retry_job", "Retry a job", "Run a failed or cancelled job again.", OneJob, FileCall.retry_job),
+    FileTool(
+        "files_list_misses",
+        "List keys that were not found",
+        "List the keys that a job did not find, by column: why, and which keys may have been meant.",
+        JobMisses,
+        FileCall.list_misses,
+        reads=True,
+    ),
+    FileTool(
+        "files_review_job",
+        "Repair keys that were not found",
+        "Enrich the file of a job again, with other keys in place of those that were not found: only those that the "
+        "user has approved. The cells stay as they are; a column matched_key says which key was used. Answers the new "
+        "job.",
+        ReviewJob,
+        FileCall.review_job,
+    ),
     FileTool(
         "files_list_departments",
         "List the departments",

@@ -17,6 +17,8 @@ ROUTES = {
     "/api/jobs/{id}/retry": ("POST",),
     "/api/jobs/{id}/result": ("GET", "HEAD"),
     "/api/jobs/{id}/report": ("GET",),
+    "/api/jobs/{id}/misses": ("GET",),
+    "/api/jobs/{id}/review": ("POST",),
     "/api/departments": ("GET",),
     "/api/openapi.json": ("GET",),
 }

@@ -21,7 +21,7 @@ PART_BYTES = 8 * MEBIBYTE
 
 _GONE = {"NoSuchKey", "404", "NotFound"}
 _INVALID_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML", "InvalidRequest"}
-_ATTEMPT = re.compile(r"results/[^/]+/(\d+)$")
+_ATTEMPT = re.compile(r"results/[^/]+/(\d+)(?:\.misses)?$")
 
 
 def upload_object(file: str) -> str:
@@ -32,6 +32,11 @@ def upload_object(file: str) -> str:
 def result_object(job: str, attempt: int) -> str:
     """The key of what one attempt at a job writes."""
     return f"results/{job}/{attempt}"
+
+
+def misses_object(job: str, attempt: int) -> str:
+    """The key of the list of keys that one attempt at a job did not find."""
+    return f"{result_object(job, attempt)}.misses"
 
 
 class Objects:

@@ -73,6 +73,7 @@ def job_document(job: Job) -> dict[str, Any]:
             for entry in job.mapping
         ],
         options=job.options,
+        review_of=job.review_of,
         attempts=job.attempts,
         progress=job.progress,
         error=job.error,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from application.jobs.repairs import Misses
 from application.records import JobProgress
 from common.file_options import FileOptions
 
@@ -106,6 +107,7 @@ class JobDocument(BaseModel):
     departments: list[str]
     mapping: list[JobMapping]
     options: FileOptions
+    review_of: str | None
     attempts: int
     progress: JobProgress
     error: dict[str, Any] | None
@@ -122,6 +124,12 @@ class JobPage(BaseModel):
 
     jobs: list[JobDocument]
     next: str | None
+
+
+class MissesDocument(BaseModel):
+    """The keys that a job did not find, by column and data set."""
+
+    misses: list[Misses]
 
 
 class PreviewMapping(BaseModel):

@@ -25,7 +25,8 @@ from application.http import problems
 from application.http.authentication import CallerDep
 from application.http.conditions import is_known, require_match
 from application.http.dependencies import JobsDep, TurnsDep
-from application.http.openapi import content
+from application.http.openapi import answers, content
+from application.http.schemas import MissesDocument
 from application.http.turns import CallerTurns
 from application.records import JobResult
 from common.accept import media_ranges
@@ -160,6 +161,14 @@ async def report(
             return HTMLResponse(render_html(kept, found.file_name), headers={"content-security-policy": _HTML_POLICY})
         case _:
             return Response(kept.model_dump_json(), media_type="application/json")
+
+
+@router.get("/{job}/misses", responses=answers(200, MissesDocument, "The keys."))
+async def misses(job: str, caller: CallerDep, turns: TurnsDep, jobs: JobsDep) -> Response:
+    """The keys that were not found, up to 10,000 of a column: why, and which ones may have been meant."""
+    found, _ = await turns.call(jobs.finished, job, caller)
+    document = MissesDocument(misses=list(await turns.call(jobs.misses, found)))
+    return Response(document.model_dump_json(), media_type="application/json")
 
 
 def _preferred(accept: str) -> str:

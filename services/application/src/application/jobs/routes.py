@@ -14,6 +14,7 @@ from application.http.dependencies import JobsDep, TurnsDep
 from application.http.openapi import answers
 from application.http.representations import job_document, preview_document
 from application.http.schemas import JobDocument, JobPage, PreviewDocument
+from application.jobs.repairs import Review
 from application.jobs.requests import JobRequest, PreviewRequest
 from application.records import Job
 
@@ -70,6 +71,22 @@ async def cancel(job: str, caller: CallerDep, turns: TurnsDep, jobs: JobsDep) ->
 async def retry(job: str, caller: CallerDep, turns: TurnsDep, jobs: JobsDep) -> Response:
     """Run a job again that failed or was cancelled, for the caller as they are now."""
     return _accepted(await turns.call(jobs.retry, job, caller))
+
+
+@router.post("/jobs/{job}/review", status_code=202, responses=answers(202, JobDocument, "The new job."))
+async def review(
+    job: str,
+    wanted: Review,
+    caller: CallerDep,
+    turns: TurnsDep,
+    jobs: JobsDep,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Start a job that does what a finished one did, with approved keys in place of those that were not found.
+
+    `approve` takes the best proposal of each key with such a cause; `keys` has the key to use by data set and key.
+    """
+    return _accepted(await turns.call(jobs.review, job, wanted, caller, idempotency_key))
 
 
 def _accepted(job: Job) -> Response:

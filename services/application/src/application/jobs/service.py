@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import orjson
 import structlog
 
 from application import metrics
 from application.aws.clients import AwsError
-from application.aws.objects import Objects, result_object
+from application.aws.objects import Objects, misses_object, result_object
 from application.aws.queue import JobQueue
 from application.aws.source import ObjectSource
 from application.departments.access import Access
 from application.departments.lookup import DepartmentLookup
 from application.departments.service import DepartmentService
-from application.engine import InputError, Mapping, Preview, Report, decide
-from application.errors import Conflict, Fenced
+from application.engine import InputError, Preview, Report, decide
+from application.errors import CannotRepair, Conflict, Fenced, ObjectGone
 from application.files.service import FileService
 from application.http import problems
 from application.jobs.inspection import FileInspector
+from application.jobs.repairs import MISSES, Misses, Repairs, Review, reviewed, with_matched_key
 from application.jobs.requests import JobRequest, PreviewRequest
 from application.jobs.store import JobStore, KeyTaken
 from application.records import CALLER_SECONDS, File, Job, JobProgress, JobResult, MappedDataset, is_id, iso, new_id
@@ -30,6 +33,7 @@ from application.sandbox import Cancellation
 from application.settings import ApiSettings
 from application.usage import Usage
 from common.caller import Caller
+from common.file_options import FileOptions
 from common.problem import Problem
 from common.telemetry import trace_headers
 
@@ -95,6 +99,43 @@ class JobService:
         """
         # Without options a request has the hash that it had before there were any.
         asked = wanted.model_dump(exclude=None if wanted.options.given else {"options"})
+
+        def new_job(file: File) -> Job:
+            return self._new_job(file, wanted.options, caller, self._mapping(cancellation, file, wanted, caller))
+
+        return self._start(wanted.file, caller, key, asked, new_job)
+
+    def review(self, job: str, wanted: Review, caller: Caller, key: str | None) -> Job:
+        """Start a job that does the same, with the keys that a person approved in place of those it did not find.
+
+        Raises:
+            Problem: It cannot be started.
+            TooManyJobs, StorageFull: The caller uses as much as they may.
+        """
+        present, _ = self.finished(job, caller)
+        try:
+            repairs = reviewed(wanted, self.misses(present), self._store.repairs(present))
+            mapping = with_matched_key(present.mapping, repairs)
+
+            def new_job(file: File) -> Job:
+                return self._new_job(file, present.options, caller, mapping).model_copy(
+                    update={"review_of": present.id}
+                )
+
+            asked = {"job": present.id, "approve": sorted(wanted.approve), "keys": wanted.keys}
+            return self._start(present.file_id, caller, key, asked, new_job, repairs)
+        except CannotRepair as error:
+            raise Problem(422, "cannot-repair", "The keys cannot be repaired", str(error)) from error
+
+    def _start(
+        self,
+        file_id: str,
+        caller: Caller,
+        key: str | None,
+        asked: dict[str, Any],
+        new_job: Callable[[File], Job],
+        repairs: Repairs | None = None,
+    ) -> Job:
         request_hash = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
         if key is not None and not _KEY.fullmatch(key):
             detail = "An Idempotency-Key has 1 to 255 printable ASCII characters."
@@ -102,12 +143,12 @@ class JobService:
         for _ in range(2):
             if key is not None and (known := self._submitted(caller, key, request_hash)) is not None:
                 return self.visible(known, caller)
-            file = self._files.find(wanted.file, caller.subject)
+            file = self._files.find(file_id, caller.subject)
             # Before what is worth much is done; the transaction sees to it that it still holds.
             self._usage.check(caller.subject, jobs=1, size=file.size)
-            job = self._new_job(file, wanted, caller, self._mapping(cancellation, file, wanted, caller))
+            job = new_job(file)
             try:
-                self._store.submit(job, file, key, request_hash, self._usage)
+                self._store.submit(job, file, key, request_hash, self._usage, repairs)
             except Conflict:
                 # The file was deleted, or the same key came twice at once: the second look tells which. Or the write
                 # was done though its answer was lost, and what conflicts with it is itself.
@@ -184,6 +225,17 @@ class JobService:
         """What the job did."""
         return self._store.report(job)
 
+    def misses(self, job: Job) -> tuple[Misses, ...]:
+        """The keys that a finished job did not find."""
+        assert job.result is not None  # noqa: S101 - as ``finished`` answers it
+        key = misses_object(job.id, job.result.attempt)
+        try:
+            size = self._objects.head(key)
+        except ObjectGone:  # all were found
+            return ()
+        with closing(ObjectSource(self._objects, key, size, tries=_RESULT_TRIES)) as source:
+            return MISSES.validate_json(source.read())
+
     def _own(self, job: str, caller: Caller) -> Job:
         found = self._store.get(job) if is_id(job) else None
         if found is None or found.owner != caller.subject:
@@ -221,7 +273,9 @@ class JobService:
             detail = "This Idempotency-Key was used for another request. Use a new one for a new request."
             raise Problem(422, "idempotency-key-reused", "The idempotency key is taken", detail) from error
 
-    def _mapping(self, cancellation: Cancellation, file: File, wanted: JobRequest, caller: Caller) -> Mapping:
+    def _mapping(
+        self, cancellation: Cancellation, file: File, wanted: JobRequest, caller: Caller
+    ) -> tuple[MappedDataset, ...]:
         lookup = self._lookup(cancellation, wanted, caller)
         with closing(self._files.content(file)) as source:
             proposal = self._inspector.propose_mapping(
@@ -235,11 +289,11 @@ class JobService:
                 options=wanted.options,
             )
         try:
-            return decide(proposal)
+            return tuple(MappedDataset.of(entry) for entry in decide(proposal))
         except InputError as error:
             raise problems.of_proposal(error, proposal.questions) from error
 
-    def _new_job(self, file: File, wanted: JobRequest, caller: Caller, mapping: Mapping) -> Job:
+    def _new_job(self, file: File, options: FileOptions, caller: Caller, mapping: tuple[MappedDataset, ...]) -> Job:
         now = time.time()
         job = Job(
             id=new_id(),
@@ -252,8 +306,8 @@ class JobService:
             file_size=file.size,
             file_format=file.format,
             departments=tuple(sorted({entry.dataset.ref.department for entry in mapping})),
-            mapping=tuple(MappedDataset.of(entry) for entry in mapping),
-            options=wanted.options,
+            mapping=mapping,
+            options=options,
             heartbeat=int(now * 1000),
             progress=JobProgress(total_bytes=file.size),
             created_at=iso(now),

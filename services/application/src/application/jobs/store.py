@@ -5,7 +5,8 @@
        '----release------'      retry: failed, cancelled --> queued
 
 Items of one job: the job itself (indexed by its last heartbeat while it is not finished), pointers to it from its
-owner (for the list) and from its file (for deletion), its report, and the idempotency key it was submitted with.
+owner (for the list) and from its file (for deletion), its report, the keys that were approved for it, and the
+idempotency key it was submitted with.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from typing import Any, NamedTuple
 
 from application.aws.table import Table, Value
 from application.engine import Report
-from application.errors import Conflict, Fenced
+from application.errors import CannotRepair, Conflict, Fenced
+from application.jobs.repairs import REPAIRS, Repairs
 from application.records import File, Job, JobProgress, JobResult, iso, job_key, new_id
 from application.usage import Usage
 from common.telemetry import trace_headers
 
 ACTIVE_PARTITION = "ACTIVE"
 IDEMPOTENCY_SECONDS = 7 * 24 * 3600
-_REPORT_BYTES = 350_000
-"""DynamoDB's items are at most 400 KB."""
+_MOST_BYTES = 350_000
+"""Of what is kept in an item of its own; DynamoDB's items are at most 400 KB."""
 
 
 class KeyTaken(Exception):
@@ -69,10 +71,13 @@ class JobStore:
             raise KeyTaken
         return job
 
-    def submit(self, job: Job, file: File, key: str | None, request_hash: str, usage: Usage) -> None:
-        """Keep a new job.
+    def submit(
+        self, job: Job, file: File, key: str | None, request_hash: str, usage: Usage, repairs: Repairs | None = None
+    ) -> None:
+        """Keep a new job, and the keys that were approved for it.
 
         Raises:
+            CannotRepair: More was approved than can be kept.
             Conflict: The file is gone, another request with the same idempotency key was quicker, or another job or
                 file took the owner's last room.
         """
@@ -89,7 +94,27 @@ class JobStore:
         ]
         if key is not None:
             writes.append(self._keep_key(job, key, request_hash))
+        if repairs is not None:
+            data = gzip.compress(REPAIRS.dump_json(repairs), 6)
+            if len(data) > _MOST_BYTES:
+                raise CannotRepair(
+                    "The keys that were approved are too many or too long to be kept. Mend the file instead."
+                )
+            writes.append(
+                table.write_put({**_repairs_key(job), "repairs": data, "expires_at": job.expires_at}, is_new=True)
+            )
         table.transact(writes)
+
+    def repairs(self, job: Job) -> Repairs:
+        """The keys that were approved for a job."""
+        if job.review_of is None:
+            return {}
+        pk, sk = _repairs_key(job).values()
+        item = self._table.get((pk, sk))
+        assert item is not None  # noqa: S101 - kept in the transaction that made the job
+        data = item["repairs"]
+        assert isinstance(data, bytes)  # noqa: S101 - as it was written
+        return REPAIRS.validate_json(gzip.decompress(data))
 
     def _keep_key(self, job: Job, key: str, request_hash: str) -> Any:
         place = _idempotency_key(job.owner, key)
@@ -153,7 +178,7 @@ class JobStore:
     def keep_report(self, job: Job, report: Report) -> None:
         """Keep the attempt's report, before it is published; of very many long keys, fewer examples."""
         data = gzip.compress(report.model_dump_json().encode(), 6)
-        while len(data) > _REPORT_BYTES:
+        while len(data) > _MOST_BYTES:
             halved = tuple(
                 entry.model_copy(
                     update={"unmatched_sample": entry.unmatched_sample[: len(entry.unmatched_sample) // 2]}
@@ -319,6 +344,10 @@ def _index_time(milliseconds: int) -> str:
 
 def _keys(job: Job) -> dict[str, Value | None]:
     return {"pk": job.key[0], "sk": job.key[1]}
+
+
+def _repairs_key(job: Job) -> dict[str, str]:
+    return {"pk": job.key[0], "sk": "REPAIRS"}
 
 
 def _activity(heartbeat: int) -> dict[str, Value | None]:

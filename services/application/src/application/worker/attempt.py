@@ -8,23 +8,25 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from typing import BinaryIO, TypeVar, cast
 
 import structlog
 
 from application import metrics
 from application.aws.clients import AwsError, is_transient
-from application.aws.objects import MEBIBYTE, result_object, upload_object
+from application.aws.objects import MEBIBYTE, misses_object, result_object, upload_object
 from application.aws.queue import Message
 from application.aws.sink import ObjectSink
 from application.aws.source import ObjectSource
 from application.departments.lookup import DepartmentLookup
 from application.engine import DEFAULT_LIMITS, Cancelled, Progress, Report
 from application.errors import Fenced
+from application.jobs.repairs import MISSES, RepairedLookup, Repairs, misses_of
 from application.records import Job, JobResult
 from application.sandbox import Budget, Cancellation
 from application.worker.context import Context
-from application.worker.explaining import EXPLAINED_KEYS, explained
+from application.worker.explaining import EXPLAINED_KEYS, explained, shortened
 from application.worker.tracker import Tracker
 from common.telemetry import span
 
@@ -96,7 +98,8 @@ class Attempt:
         beats = asyncio.gather(self._beat(), self._hide())
         try:
             with span("enrich"):
-                result, report = await self._context.compute(self._enrich)
+                repairs = await self._context.call(self._context.jobs.repairs, self._job)
+                result, report = await self._context.compute(partial(self._enrich, repairs))
             with span("publish", rows=report.rows):
                 return await self._publish(result, report)
         except (Cancelled, Fenced) as error:
@@ -106,18 +109,19 @@ class Attempt:
             self._done.set()
             await beats
 
-    def _enrich(self) -> tuple[JobResult, Report]:
+    def _enrich(self, repairs: Repairs) -> tuple[JobResult, Report]:
         """Serve the engine: write the result under this attempt's own key. Nothing is left if this raises."""
         job, objects = self._job, self._context.objects
         objects.clean_results(job.id, below=job.fence)
         source = ObjectSource(objects, upload_object(job.file_id), job.file_size, tries=_SOURCE_TRIES)
         sink = ObjectSink(objects, result_object(job.id, job.fence))
+        lookup = RepairedLookup(self._lookup, repairs)
         try:
             report = self._context.sandbox.enrich(
                 source,
                 job.file_format,
                 job.engine_mapping,
-                self._lookup,
+                lookup,
                 cast("BinaryIO", sink),
                 progress=self._on_progress,
                 options=job.options,
@@ -125,16 +129,18 @@ class Attempt:
                 budget=self._budget(),
                 cancellation=self._cancellation,
             )
-            report = explained(report, self._lookup)
+            report = explained(lookup.counted(report), self._lookup)
             if self._stop is not None:
                 raise Cancelled
+            if misses := misses_of(report):
+                objects.put(misses_object(job.id, job.fence), MISSES.dump_json(misses))
             etag = sink.complete()
         except BaseException:
             sink.abort()
             raise
         finally:
             source.close()
-        return JobResult(attempt=job.fence, size=sink.size, etag=etag, charset=report.charset), report
+        return JobResult(attempt=job.fence, size=sink.size, etag=etag, charset=report.charset), shortened(report)
 
     def _budget(self) -> Budget:
         settings = self._context.settings

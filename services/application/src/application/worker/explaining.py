@@ -19,11 +19,13 @@ EXPLAINED_KEYS = 10_000
 """Different keys of one column that are looked into; each costs a department as much as a search."""
 
 LISTED_KEYS = 100
+"""That a report keeps; a review has them all."""
+
 _SECONDS = 60.0
 
 
 def explained(report: Report, lookup: DepartmentLookup) -> Report:
-    """The report with causes, and with proposals for the keys that it lists.
+    """The report with causes and proposals for all the keys that it lists.
 
     A department that cannot say leaves its keys without: the file is enriched all the same.
 
@@ -32,6 +34,18 @@ def explained(report: Report, lookup: DepartmentLookup) -> Report:
     """
     until = time.monotonic() + _SECONDS
     return report.model_copy(update={"mappings": tuple(_mapping(each, lookup, until) for each in report.mappings)})
+
+
+def shortened(report: Report) -> Report:
+    """The report with as many keys as it keeps."""
+    return report.model_copy(
+        update={
+            "mappings": tuple(
+                each.model_copy(update={"unmatched_sample": each.unmatched_sample[:LISTED_KEYS]})
+                for each in report.mappings
+            )
+        }
+    )
 
 
 def _mapping(mapping: MappingReport, lookup: DepartmentLookup, until: float) -> MappingReport:
@@ -46,7 +60,7 @@ def _mapping(mapping: MappingReport, lookup: DepartmentLookup, until: float) -> 
         if counted[cause]
     )
     ordered = tuple(sorted(causes, key=lambda cause: -cause.keys))
-    return mapping.model_copy(update={"unmatched_sample": tuple(keys[:LISTED_KEYS]), "causes": ordered})
+    return mapping.model_copy(update={"unmatched_sample": tuple(keys), "causes": ordered})
 
 
 def _answers(

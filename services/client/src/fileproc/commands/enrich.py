@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.filesize import decimal
 
 from fileproc import options, tables
 from fileproc.client import Client
-from fileproc.commands.jobs import cancelled
-from fileproc.commands.reports import report_form
-from fileproc.errors import FileprocError, Unavailable
+from fileproc.commands.delivery import deliver, targets
+from fileproc.errors import FileprocError
 from fileproc.interface import Interface, interface
-from fileproc.models import File, Job, Report
-from fileproc.output import Target
-from fileproc.progress import enrichment, transfer
+from fileproc.models import File
+from fileproc.progress import transfer
 from fileproc.upload import check_file
 
 
@@ -91,7 +87,7 @@ def enrich(
         sheet=sheet, header_row=header_row, no_header=no_header, delimiter=delimiter, quote=quote,
         decimal=decimal_sign, encoding=encoding, add_only=add_only, raw=raw,
     )  # fmt: skip
-    target, report_target = _targets(ui, output, report, force=force)
+    target, report_target = targets(ui, output, report, force=force)
     with ui.client() as client:
         uploaded = _upload(ui, client, file)
         try:
@@ -100,7 +96,7 @@ def enrich(
             with suppress(FileprocError):
                 client.delete_file(uploaded.id)
             raise
-        _deliver(ui, client, job, target, report_target)
+        deliver(ui, client, job, target, report_target)
 
 
 def retry(
@@ -128,9 +124,9 @@ def retry(
         else:
             ui.say(f"Job {job.id} is {job.status}. Its result: fileproc result {job.id} -o OUT")
         return
-    target, report_target = _targets(ui, output, report, force=force)
+    target, report_target = targets(ui, output, report, force=force)
     with ui.client() as client:
-        _deliver(ui, client, client.retry(job_id), target, report_target)
+        deliver(ui, client, client.retry(job_id), target, report_target)
 
 
 def result(
@@ -144,73 +140,12 @@ def result(
 ) -> None:
     """Save the result of a job as OUT; waits for a job that is still at work, and leaves it alone on Ctrl-C."""
     ui = interface(ctx, as_json=as_json)
-    target, report_target = _targets(ui, output, report, force=force)
+    target, report_target = targets(ui, output, report, force=force)
     with ui.client() as client:
-        _deliver(ui, client, client.job(job_id), target, report_target, cancel=False)
-
-
-def _targets(ui: Interface, output: Path, report: Path | None, *, force: bool) -> tuple[Target, Target | None]:
-    target = Target(ui, output, force=force)
-    if report is not None and report == output:
-        raise typer.BadParameter(f"The result goes to {output} already.", param_hint="--report")
-    return target, None if report is None else Target(ui, report, force=force)
+        deliver(ui, client, client.job(job_id), target, report_target, cancel=False)
 
 
 def _upload(ui: Interface, client: Client, path: Path) -> File:
     check_file(path)
     with transfer(ui, "Sending", path.name, path.stat().st_size) as advance:
         return client.upload(path, advance=advance)
-
-
-def _deliver(
-    ui: Interface, client: Client, job: Job, target: Target, report_target: Target | None, *, cancel: bool = True
-) -> None:
-    """Wait for a job, and write what it made."""
-    try:
-        with _cancelled_by_ctrl_c(ui, client, job) if cancel else nullcontext(), enrichment(ui, job.file.name) as show:
-            job = client.wait(job.id, show)
-        size = target.fetch(ui, client, job)
-    except OSError:
-        ui.say(f"The result of job {job.id} is still there: fileproc result {job.id} -o OUT")
-        raise
-    except FileprocError as error:
-        error.problem["job"] = job.id
-        if isinstance(error, Unavailable):
-            ui.say(f"Job {job.id} goes on without this command. Its result, later: fileproc result {job.id} -o OUT")
-        raise
-    if report_target is not None:
-        report_target.write_text(client.rendered_report(job.id, report_form(report_target.path)))
-    found = client.report(job.id)
-    if ui.json:
-        document: dict[str, Any] = {"output": str(target.path), "size": size}
-        ui.emit(document | {"job": job.model_dump(mode="json"), "report": found.model_dump(mode="json")})
-    else:
-        _summarise(ui, target, size, found)
-
-
-@contextmanager
-def _cancelled_by_ctrl_c(ui: Interface, client: Client, job: Job) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        try:
-            stopped = client.cancel(job.id)
-        except FileprocError as error:
-            ui.complain(f"Job {job.id} could not be cancelled and goes on: {error} Later: fileproc cancel {job.id}")
-        else:
-            ui.say(cancelled(stopped))
-        raise
-
-
-def _summarise(ui: Interface, target: Target, size: int, report: Report) -> None:
-    where = "Standard output" if target.is_stdout else str(target.path)
-    ui.say(f"{where}: {decimal(size)}, {report.rows:,} rows")
-    for entry in report.mappings:
-        keys = entry.matched + entry.unmatched
-        missing = f"{'' if entry.unmatched_distinct_is_exact else 'more than '}{entry.unmatched_distinct:,}"
-        rest = f"; different keys that are not there: {missing}" if entry.unmatched else ""
-        ui.say(f"  {entry.column} → {entry.dataset}: {entry.matched:,} of {keys:,} found{rest}")
-        for cause in entry.causes:
-            ui.say(f"    {cause.description}: {cause.keys:,}")
-    for warning in report.warnings:
-        ui.say(f"  {warning}")

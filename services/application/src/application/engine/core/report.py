@@ -48,7 +48,10 @@ class CauseCount(BaseModel):
 
 
 class MappingReport(BaseModel):
-    """What became of one input column and one data set; counts are of cells (identifiers found, for a document)."""
+    """What became of one input column and one data set; counts are of cells (identifiers found, for a document).
+
+    ``repaired`` are the different keys for which another one was looked up, as somebody approved, and found.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -64,6 +67,7 @@ class MappingReport(BaseModel):
     unmatched_distinct_is_exact: bool
     unmatched_sample: tuple[UnmatchedKey, ...]
     causes: tuple[CauseCount, ...] = ()
+    repaired: int = 0
 
 
 class Report(BaseModel):
@@ -101,6 +105,7 @@ def _counts(mapping: MappingReport) -> list[tuple[str, str]]:
         ("Matched", f"{mapping.matched:,} ({_share(mapping.matched, looked_up)} of the keys)"),
         ("Unmatched", f"{mapping.unmatched:,} ({distinct} different keys)"),
         ("Empty", f"{mapping.empty:,}"),
+        *([("Repaired", f"{mapping.repaired:,} different keys")] if mapping.repaired else []),
         ("Data version", ", ".join(mapping.versions) or "not used"),
         ("Columns added", ", ".join(mapping.added)),
     ]

@@ -127,7 +127,25 @@ def test_a_short_row_far_behind_the_first_ones_is_padded() -> None:
 def test_a_quoted_cell_that_would_swallow_rows_of_a_tsv_is_refused() -> None:
     lines = b"part\tnote\n" + b'P001\t"a"\n' * 60_000
     error = refusal(lines + b'P001\t"open\nP002\tb\nP003\tinch"\n', "x.tsv", Departments([PARTS]))
-    assert (error.slug, error.line) == ("unclosed-quote", 60_002)
+    assert (error.slug, error.row) == ("unclosed-quote", 60_002)
+
+
+@pytest.mark.parametrize("last", [b"", b'P002,"a"b\n'])
+def test_a_quoted_cell_of_a_csv_whose_lines_are_rows_is_a_question(last: bytes) -> None:
+    """As Python's reader has it, three rows are one; as a person has it, they are three."""
+    data = b"part,note\n" + b"P001,a\n" * 60_000 + b'P001,"open\nP002,b\nP003,inch"\n' + last
+    error = refusal(data, "x.csv", Departments([PARTS]))
+    assert (error.slug, error.row, error.field) == ("unclosed-quote", 60_002, "options.quote")
+    as_lines = enrich(data, "x.csv", Departments([PARTS]), quote='"').data
+    assert cells(as_lines)[60_001] == ["P001", "open\nP002,b\nP003,inch", "9"]
+    as_text = enrich(data, "x.csv", Departments([PARTS]), quote="none").data
+    assert as_text.splitlines()[60_001:60_004] == [b'P001,"open,9', b"P002,b,8", b'P003,inch",7']
+
+
+def test_a_cell_with_line_endings_is_no_question_where_its_lines_are_no_rows() -> None:
+    data = b'part,note\nP001,"two\nlines"\n\n\nP002,"a, b\nc, d"\n'
+    result = enrich(data, "x.csv", Departments([PARTS]))
+    assert cells(result.data)[1:] == [["P001", "two\nlines", "9"], ["P002", "a, b\nc, d", "8"]]
 
 
 @pytest.mark.parametrize(

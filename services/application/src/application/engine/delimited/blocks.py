@@ -177,5 +177,5 @@ def unclosed_quote(line: int, dialect: Dialect) -> InputError:
         "A quoted cell does not end",
         f"A cell in the record that starts in line {line:,} opens with {quote} and is not closed.",
         line=line,
-        expected=f"a closing {quote}, followed by the delimiter or a line ending",
+        expected=f"a closing {quote} before the delimiter or a line ending; or the option quote: none, if it is text",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,23 +34,37 @@ def parse_cells(block: Block, dialect: Dialect, width: int, wanted: Sequence[int
         return Cells([pa.array([], pa.string()) for _ in wanted])
     try:
         check_utf8(block.data)
-        if block.regular and width > 1 and dialect.quote and not _has_long_cells(block, dialect):
+        if block.regular and width > 1 and dialect.quote:
             try:
                 table = _parse(block, dialect, width, wanted)
             except pa.ArrowInvalid:
                 table = None  # it has a record of another width
             if table is not None and table.num_rows == len(block.ends):
+                if any(_swallows(block.record(index), dialect, width) for index in _long_records(block, dialect)):
+                    raise Unusable
                 return Cells([table.column(str(place)).combine_chunks() for place in wanted])
         return _walk(block, dialect, width, wanted)
     except (UnicodeDecodeError, InputError, NotARecord, pa.ArrowInvalid) as error:
         raise Unusable from error
 
 
-def _has_long_cells(block: Block, dialect: Dialect) -> bool:
-    """Whether a TSV has cells with line endings, which are to be looked at one by one."""
-    if dialect.delimiter != b"\t" or dialect.quote not in block.data:
+def _long_records(block: Block, dialect: Dialect) -> Iterable[int]:
+    """The records that may have a line ending within; few blocks have any."""
+    if dialect.chosen or block.data.strip(b"\r\n").count(dialect.newline) < len(block.ends):
+        return ()
+    breaks = np.flatnonzero(np.frombuffer(block.data, np.uint8) == dialect.newline[0])
+    # A record starts with the line ending of the one before, and blank lines: these are looked at for nothing.
+    starts = np.concatenate([np.zeros(1, np.int64), block.ends[:-1]])
+    within = np.searchsorted(breaks, block.ends) - np.searchsorted(breaks, starts)
+    within[0] += 1
+    return np.flatnonzero(within > 1).tolist()
+
+
+def _swallows(record: bytes, dialect: Dialect, width: int) -> bool:
+    """Whether each line of a record with line endings would be a whole record, so that its quote may not be one."""
+    if dialect.newline not in record or (width == 1 and dialect.delimiter != b"\t"):
         return False
-    return block.data.strip(b"\r\n").count(dialect.newline) >= len(block.ends)
+    return all(line.count(dialect.delimiter) == width - 1 for line in record.split(dialect.newline))
 
 
 def _parse(block: Block, dialect: Dialect, width: int, wanted: Sequence[int]) -> pa.Table:
@@ -90,17 +104,14 @@ def _walk(block: Block, dialect: Dialect, width: int, wanted: Sequence[int]) -> 
 def _is_misread(cells: Sequence[str], record: bytes, dialect: Dialect, width: int) -> bool:
     """Whether a record has cells that no header names, or a quote that is none.
 
-    A short record with a quote that is text may be the start of a cell with a line ending. A quoted cell of a TSV whose
-    lines are whole records was not meant as one.
+    A short record with a quote that is text may be the start of a cell with a line ending.
     """
     if len(cells) > width:
         return True
     if not dialect.quote:
         opens = dialect.delimiter + b'"' in record or record.startswith(b'"')
         return opens and not dialect.chosen and len(cells) < width
-    if dialect.chosen or dialect.delimiter != b"\t" or dialect.newline not in record:
-        return False
-    return all(line.count(b"\t") == width - 1 for line in record.split(dialect.newline))
+    return not dialect.chosen and _swallows(record, dialect, width)
 
 
 def explain(block: Block, dialect: Dialect, width: int, row: int, line: int, before: int) -> InputError:
@@ -127,11 +138,27 @@ def explain(block: Block, dialect: Dialect, width: int, row: int, line: int, bef
         if cells is None or cells > width or _is_misread([""] * cells, block.record(index), dialect, width):
             # Counted for this row alone: for each row it would take the square of the block's size.
             here = line + block.data.count(dialect.newline, 0, block.start(index))
+            if cells is not None and cells <= width and dialect.quote:
+                return _doubtful(row + index, here, dialect, block.record(index).count(dialect.newline) + 1)
             if cells is None or cells <= width:
                 return unclosed_quote(here, dialect)
             return _ragged(row + index, here, cells, width)
     return InputError(
         "ragged-row", "The rows cannot be told apart", f"The rows from row {row:,} on cannot be read.", row=row
+    )
+
+
+def _doubtful(row: int, line: int, dialect: Dialect, lines: int) -> InputError:
+    quote = dialect.quote.decode()
+    return InputError(
+        "unclosed-quote",
+        "It is not clear whether a quote is text",
+        f"A cell in row {row:,} (line {line:,}) opens with {quote} and closes {lines - 1:,} lines below, but each of "
+        f"these lines has as many cells as a row. Either the cell holds {lines:,} lines, or {quote} is text.",
+        row=row,
+        line=line if line != row else None,
+        field="options.quote",
+        expected=f"the option quote: {quote} if the cell holds lines, none if quotes are text in this file",
     )
 
 

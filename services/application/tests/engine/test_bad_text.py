@@ -164,6 +164,35 @@ def test_the_name_is_only_looked_at_for_its_extension(name: str) -> None:
     assert engine.detect_format(name, b"a,b\n") is Format.CSV
 
 
+@pytest.mark.parametrize(
+    ("text", "file_format"),
+    [
+        ("part;v\r\nP001;1,5\r\nP002;2\r\n", Format.CSV),
+        ("part,note\nP001,x\n\nP002,y", Format.CSV),
+        ('"part","no, note"\nP001,"a, b"\nP002,c\n', Format.CSV),
+        ("Größe\tPreis\r\n1\t2\r\n3\t4\r\n", Format.TSV),
+        ("part;v\nP001;1\n", Format.TEXT),
+        ("part;v\nP001;1\nP002;2;3\n", Format.TEXT),
+        ("Dear Ann, hello\nthanks, bye\nyours, Bob\n", Format.TEXT),
+        ("2026-11-23;1\n2026-11-24;2\n2026-11-25;3\n", Format.TEXT),
+        ("a;a\n1;2\n3;4\n", Format.TEXT),
+        ("one\ntwo\nthree\n", Format.TEXT),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_text_that_is_a_table_is_read_as_one(text: str, file_format: Format, encoding: str) -> None:
+    assert engine.detect_format("x.txt", text.encode(encoding)) is file_format
+    assert engine.detect_format("x.md", text.encode(encoding)) is Format.MARKDOWN
+
+
+def test_a_line_that_the_head_of_a_text_cuts_off_is_not_counted() -> None:
+    line = b"x" * 1000 + b";1\n"
+    head = (b"part;v\n" + line * 70)[: 64 << 10]
+    assert not head.rpartition(b"\n")[2].count(b";")
+    assert engine.detect_format("x.txt", head) is Format.CSV
+    assert engine.detect_format("x.txt", head[:-1]) is Format.TEXT
+
+
 class _Endless(io.RawIOBase):
     """A file of any size that is never in memory: a start, then the same byte."""
 

@@ -142,6 +142,17 @@ def test_a_quoted_cell_of_a_csv_whose_lines_are_rows_is_a_question(last: bytes) 
     assert as_text.splitlines()[60_001:60_004] == [b'P001,"open,9', b"P002,b,8", b'P003,inch",7']
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_in_a_txt_file_gets_columns_and_no_notes(delimiter: str) -> None:
+    data = f"part{delimiter}v\r\nP001{delimiter}1,5\r\nP002{delimiter}2\r\n".encode()
+    assert cells(enrich(data, "x.txt", Departments([PARTS])).data, delimiter=delimiter) == [
+        ["part", "v", ADDED],
+        ["P001", "1,5", "9"],
+        ["P002", "2", "8"],
+    ]
+    assert preview(data, "x.txt", Departments([PARTS])).detected.format == ("tsv" if delimiter == "\t" else "csv")
+
+
 def test_a_cell_with_line_endings_is_no_question_where_its_lines_are_no_rows() -> None:
     data = b'part,note\nP001,"two\nlines"\n\n\nP002,"a, b\nc, d"\n'
     result = enrich(data, "x.csv", Departments([PARTS]))

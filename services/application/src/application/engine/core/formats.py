@@ -7,6 +7,7 @@ import re
 
 from application.engine.core.errors import InputError
 from application.engine.core.model import Format
+from application.engine.core.text_table import table_format
 
 _BY_EXTENSION = {
     "csv": Format.CSV,
@@ -76,6 +77,8 @@ def detect_format(name: str, head: bytes) -> Format:
         raise _wrong(extension, kind)
     if file_format not in _BINARY:
         _check_text(head, file_format, extension)
+    if file_format is Format.TEXT:
+        return table_format(head) or file_format
     return file_format
 
 

@@ -42,6 +42,8 @@ def test_no_state_of_the_first_page_has_a_serious_finding(people: People, colour
     assert not serious(person.page), "the first page"
     person.enrich(SAMPLES / "invoices.csv")
     assert not serious(person.page), "a file that is ready"
+    person.page.get_by_text("Key by key").click()
+    assert not serious(person.page), "keys that were not found"
     person.look("ready")
     person.choose(SAMPLES / "memo.pdf")
     expect(person.page.get_by_role("heading", name="memo.pdf is ready")).to_be_visible()

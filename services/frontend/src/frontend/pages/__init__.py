@@ -12,6 +12,8 @@ from fastapi.responses import HTMLResponse, Response
 ASSETS: Final = {
     "start.css": "text/css",
     "start.js": "text/javascript",
+    "elements.js": "text/javascript",
+    "review.js": "text/javascript",
     "service.js": "text/javascript",
     "inside.css": "text/css",
     "inside.js": "text/javascript",

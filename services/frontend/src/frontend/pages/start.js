@@ -1,5 +1,7 @@
 // The first page: a file is chosen, its first rows are shown, it is enriched, and it is there to be downloaded.
 
+import { make, number, table } from "./elements.js";
+import { review } from "./review.js";
 import { call, follow, reportUrl, resultUrl, send, sending, upload } from "./service.js";
 
 const form = document.getElementById("form");
@@ -8,18 +10,6 @@ const work = document.getElementById("work");
 const list = document.getElementById("files");
 const followed = new Set();
 
-function make(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (key === "className") made.className = value;
-    else made.setAttribute(key, value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
-
-const number = (value) => Number(value).toLocaleString("en");
 function size(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
@@ -65,22 +55,26 @@ async function enrich(file, mapping) {
 
 async function start(file, mapping) {
   const wish = mapping ? { file: file.id, mapping } : { file: file.id };
-  const progress = bar(`Enriching ${file.name}`, null);
-  say(make("p", {}, `Looking at ${file.name} …`), progress);
+  say(make("p", {}, `Looking at ${file.name} …`), bar(`Looking at ${file.name}`, null));
   const preview = await send("/preview", { ...wish, rows: 5 });
   if (preview.questions.length && !mapping) {
     ask(file, preview);
     return;
   }
-  const job = await send("/jobs", wish);
-  const text = make("p", {}, `Enriching ${file.name} …`);
-  say(text, progress, firstRows(preview));
+  await run(await send("/jobs", wish), preview);
+}
+
+async function run(job, preview) {
+  const { name } = job.file;
+  const progress = bar(`Enriching ${name}`, null);
+  const text = make("p", {}, `Enriching ${name} …`);
+  say(text, progress, preview && firstRows(preview));
   followed.add(job.id);
   refresh();
   const done = await follow(job, (now) => {
     const { rows, bytes, total_bytes: total } = now.progress;
     if (total) progress.value = bytes / total;
-    if (now.status === "running") text.textContent = `Enriching ${file.name}: ${number(rows)} rows so far`;
+    if (now.status === "running") text.textContent = `Enriching ${name}: ${number(rows)} rows so far`;
     update(now);
   });
   await refresh();
@@ -92,6 +86,7 @@ async function start(file, mapping) {
 
 async function finished(job, preview) {
   const report = await call(`/jobs/${job.id}/report`);
+  const approval = await review(job, report, (repaired) => run(repaired).catch((error) => failure(error, job.file.name)));
   const title = make("h2", { tabindex: "-1" }, `${job.file.name} is ready`);
   say(
     title,
@@ -103,7 +98,8 @@ async function finished(job, preview) {
     ),
     make("p", {}, `${number(report.rows)} rows, ${report.columns_added.length} columns added, ${size(job.result.size)}.`),
     found(report),
-    firstRows(preview),
+    approval,
+    preview && firstRows(preview),
   );
   title.focus();
 }
@@ -133,16 +129,6 @@ function firstRows(preview) {
   const left = preview.columns.length - shown.length;
   const title = left > 0 ? `The first rows (${left} more columns are in the file)` : "The first rows";
   return table(title, shown.map(({ name }) => name), rows, shown.map(({ name }) => isAdded(name)));
-}
-
-function table(title, head, rows, marked = []) {
-  const cells = (row, kind) =>
-    make("tr", {}, ...row.map((text, index) => make(kind, marked[index] ? { className: "added" } : {}, String(text))));
-  return make(
-    "div",
-    { className: "scroll", tabindex: "0", role: "region", "aria-label": title },
-    make("table", {}, make("caption", {}, title), make("thead", {}, cells(head, "th")), make("tbody", {}, ...rows.map((row) => cells(row, "td")))),
-  );
 }
 
 function ask(file, preview) {
@@ -179,6 +165,7 @@ function entry(job) {
     actions.append(
       make("a", { href: resultUrl(job), download: "", "aria-label": `Download ${job.result.name}` }, "Download"),
       make("a", { href: reportUrl(job), target: "_blank", rel: "noopener", "aria-label": `Report on ${job.file.name}` }, "Report"),
+      make("button", { type: "button", "aria-label": `Review ${job.file.name}`, onclick: () => finished(job).catch(failure) }, "Review"),
     );
   } else if (job.status === "queued" || job.status === "running") {
     const { rows, bytes, total_bytes: total } = job.progress;

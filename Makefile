@@ -41,7 +41,7 @@ packages:
 check-static: setup
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) mypy services tools tests
+	MYPYPATH=$$(echo services/*/src tools/*/src | tr ' ' ':') $(RUN) mypy services tools tests
 	$(RUN) lint-imports
 
 frontend: services/frontend/.venv/.synced ## The page's own packages: Langflow, 1.3 GB, a minute the first time
@@ -71,7 +71,7 @@ setup: .venv/.synced
 
 .venv/.synced: uv.lock pyproject.toml $(wildcard services/*/pyproject.toml tools/*/pyproject.toml)
 	@echo "Installing the Python packages (the first time takes a minute)"
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --all-packages --quiet
 	@touch $@
 
 cluster: setup ## A real control plane with Argo CD, a Git server and the operator; NODE=real (root): with real pods

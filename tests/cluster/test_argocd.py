@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from tests.helpers import overlays
 from tests.helpers.gitops import ARGOCD, SERVICES, ArgoCD, WorkCopy, health, is_synced
 from tests.helpers.kustomize import BUILD_SECONDS, Manifest, build, offline_tree
 
@@ -35,7 +36,7 @@ def test_a_first_install_converges_without_a_hand(argocd: ArgoCD) -> None:
     """The cluster was empty, and nothing was done but to apply clusters/local."""
     expected = {
         "root",
-        *("agentgateway", "application", "department-operator", "frontend", "mcp-server", "namespace"),
+        *overlays.SERVICES,
         *(f"{kind}-{name}" for kind in ("department", "project-department") for name in DEPARTMENTS),
     }
     wait_for(lambda: set(argocd.applications()) >= expected, 120, f"there are {sorted(expected)}")

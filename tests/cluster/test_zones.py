@@ -5,14 +5,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.helpers.overlays import of_kind, overlay
+from tests.helpers.overlays import DEPLOYMENTS, of_kind, overlay
 from tests.helpers.zones import ZONES, Zones, running
 
 from local.kubernetes.kubectl import KubectlError
 
 pytestmark = pytest.mark.slow
 
-WORKLOADS = {"agentgateway", "application", "application-worker", "frontend", "mcp-finance", "mcp-hr", "mcp-legal"}
+WORKLOADS = {*DEPLOYMENTS, "mcp-finance", "mcp-hr", "mcp-legal"} - {"department-operator"}
 
 
 @pytest.fixture(scope="module")

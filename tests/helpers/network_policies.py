@@ -1,22 +1,16 @@
 """What NetworkPolicies decide, worked out from their text: the expected side of tests that ask a kernel."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from tests.helpers.overlays import NAMESPACE
+from tests.helpers.overlays import NAMESPACE, environment_objects, pod_templates
+from tests.helpers.workspace import defaults, module_of
 
 METRICS = 9090
-FLOWS = {
-    ("frontend", "agentgateway", 8080),
-    ("agentgateway", "application", 8000),
-    ("agentgateway", "mcp-finance", 8080),
-    ("application", "mcp-finance", 8080),
-    ("application-worker", "mcp-finance", 8080),
-    ("department-operator", "mcp-finance", 8080),
-}
-"""Everything between pods of the namespace that is open; all other pairs and ports are closed."""
 Policy = Mapping[str, Any]
 """The `spec` of a policy of our namespace."""
 
@@ -28,6 +22,22 @@ class Pod:
     namespace: str
     labels: Mapping[str, str]
     ports: Mapping[str, int]
+
+
+@cache
+def flows() -> frozenset[tuple[str, str, int]]:
+    """Everything between pods of the namespace that is to be open: caller, called, port; all other flows are closed.
+
+    The programs say it, not the policies: a service's `allowed_callers`, and the addresses among its settings.
+    """
+    found = set()
+    for name, template in pod_templates(environment_objects("prod")):
+        name = "mcp-finance" if name == "mcp-server" else name
+        settings = defaults(module_of(template))
+        found |= {(caller, name, settings["port"]) for caller in settings.get("allowed_callers", ())}
+        for host, port in re.findall(r"http://([a-z{}-]+):(\d+)", " ".join(map(str, settings.values()))):
+            found.add((name, host.format(department="finance"), int(port)))
+    return frozenset(found)
 
 
 def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:

@@ -10,6 +10,11 @@ from tests.helpers.kustomize import ROOT, Manifest, build
 ENVIRONMENTS = ("dev", "prod")
 SERVICES = sorted(path.name for path in (ROOT / "overlays/prod").iterdir() if path.is_dir())
 OVERLAYS = [f"{environment}/{service}" for environment in ENVIRONMENTS for service in SERVICES]
+DEPLOYMENTS = sorted(
+    yaml.safe_load(file.read_text())["metadata"]["name"]
+    for file in (ROOT / "base").rglob("deployment.yaml")
+    if file.parents[1].name != "_components"
+)
 NAMESPACE = "file-processing"
 
 

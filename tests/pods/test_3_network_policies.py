@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 import pytest
-from tests.helpers.network_policies import FLOWS, METRICS
+from tests.helpers.network_policies import METRICS, flows
 from tests.pods.matrix import ADDRESSES, CALLERS, COREDNS, Cell, Matrix, PodGone
 from tests.pods.world import DEPARTMENTS, DEPLOYMENTS, NAMESPACE, World
 
@@ -111,7 +111,7 @@ def test_between_pods_exactly_the_flows_of_the_design_are_open(cells: list[Cell]
     }
     assert open_ones == {
         (source, name, port)
-        for source, target, port in FLOWS
+        for source, target, port in flows()
         for name in (DEPARTMENTS if target == "mcp-finance" else [target])
     }
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import boto3
 import psutil
+from tests.helpers import overlays
 from tests.helpers.stack import ROOT, USERS, processes_of
 
 from local import names
@@ -20,9 +21,8 @@ from local.kubernetes.kubectl import Kubectl, Object, wait_for
 from local.kubernetes.real_node import cgroups, network
 
 NAMESPACE = "file-processing"
-SERVICES = ("agentgateway", "application", "department-operator", "frontend", "mcp-server")
 DEPARTMENTS = ("mcp-finance", "mcp-hr", "mcp-legal")
-DEPLOYMENTS = ("agentgateway", "application", "application-worker", "department-operator", "frontend", *DEPARTMENTS)
+DEPLOYMENTS = (*overlays.DEPLOYMENTS, *DEPARTMENTS)
 NODE = "real"
 # On two idle cores it takes half a minute; other tests run beside these.
 READY_SECONDS = 300
@@ -39,7 +39,7 @@ except urllib.error.HTTPError as refused:
 
 def built_images() -> dict[str, Path]:
     """The services' images, built where something has changed, by what overlays/real calls them."""
-    command = [sys.executable, "-m", "delivery.images", "--json", *SERVICES]
+    command = [sys.executable, "-m", "delivery.images", "--json"]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS)
     assert built.returncode == 0, built.stderr
     return {f"localhost/{each['service']}:local": Path(each["archive"]) for each in json.loads(built.stdout)}

@@ -20,6 +20,7 @@ from tests.helpers.documents import (
     read,
 )
 from tests.helpers.shell_words import commands
+from tests.helpers.workspace import IMAGES
 
 DOCUMENTS = documents()
 OURS = [document for document in DOCUMENTS if not document.startswith("infra-terraform/modules/")]
@@ -160,7 +161,7 @@ def place_of(block: Block) -> Path:
     return ROOT / "infra-terraform" if block.document == "infra-terraform/README.md" else ROOT
 
 
-@pytest.mark.parametrize("service", ["agentgateway", "application", "department-operator", "frontend", "mcp-server"])
+@pytest.mark.parametrize("service", IMAGES)
 def test_a_services_readme_has_the_shape_of_all(service: str) -> None:
     document = f"services/{service}/README.md"
     text = read(document)

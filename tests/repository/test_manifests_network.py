@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import yaml
 from tests.helpers.kustomize import ROOT
-from tests.helpers.network_policies import FLOWS, METRICS, Pod, allowed
-from tests.helpers.overlays import ENVIRONMENTS, NAMESPACE, environment_objects, of_kind, pod_templates
+from tests.helpers.network_policies import METRICS, Pod, allowed, flows
+from tests.helpers.overlays import DEPLOYMENTS, ENVIRONMENTS, NAMESPACE, environment_objects, of_kind, pod_templates
+from tests.helpers.target_groups import TARGET_GROUPS
 
 from department_operator.objects import beside_deployment
 
-HTTP = {"agentgateway": 8080, "application": 8000, "application-worker": 8000, "frontend": 7860, "mcp-finance": 8080}
 PUBLIC, INTERNAL, DATABASE = "10.0.2.17", "10.0.12.17", 5432
 API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET = "172.20.0.1", "169.254.170.23", "10.0.13.200", "52.219.40.1"
 FAR, ON_PREMISES, OTHER_NETWORKS = "203.0.113.9", "10.200.0.5", ("192.168.1.1", "172.16.5.5", "100.127.0.1")
 ANOTHER_POD, INSTANCE_METADATA = "100.64.3.9", "169.254.169.254"
+PODS = (*DEPLOYMENTS, "mcp-finance")
 AWS = {(POD_IDENTITY, 80), (ENDPOINT, 443), (INTERNET, 443), (FAR, 443)}
-SERVICES = ("agentgateway", "application", "application-worker", "department-operator", "mcp-finance", "frontend")
 
 
 @cache
@@ -46,13 +46,18 @@ def policies(environment: str) -> list[dict[str, Any]]:
     return [each["spec"] for each in of_kind([*manifests, *beside_deployment(finance, zones=1)], "NetworkPolicy")]
 
 
+def ports(environment: str) -> set[int]:
+    """Those that a pod listens on, and the database's."""
+    return {port for pod in pods(environment).values() for port in pod.ports.values()} | {DATABASE}
+
+
 def connections(environment: str, direction: str) -> Iterator[tuple[str, str, int]]:
     """What one side's policies would let through, whatever the other's say."""
     known = pods(environment)
     for source, caller in known.items():
         for target, receiver in known.items():
             ends = (caller, receiver) if direction == "Egress" else (receiver, caller)
-            for port in {*HTTP.values(), METRICS, DATABASE}:
+            for port in ports(environment):
                 if allowed(policies(environment), direction, *ends, port, receiver.ports):
                     yield source, target, port
 
@@ -61,11 +66,11 @@ def connections(environment: str, direction: str) -> Iterator[tuple[str, str, in
 @pytest.mark.parametrize("direction", ["Ingress", "Egress"])
 def test_between_pods_exactly_the_flows_of_the_design_exist(direction: str, environment: str) -> None:
     """Each side by itself: neither relies on the other's policy."""
-    assert set(connections(environment, direction)) == FLOWS
+    assert set(connections(environment, direction)) == flows()
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", PODS)
 def test_a_pod_reaches_exactly_the_addresses_that_it_needs(name: str, environment: str) -> None:
     pod = pods(environment)[name]
     addresses = (API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET, FAR, PUBLIC, INTERNAL)
@@ -83,20 +88,25 @@ def test_a_pod_reaches_exactly_the_addresses_that_it_needs(name: str, environmen
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", PODS)
 def test_only_the_load_balancers_reach_a_pod_from_outside(name: str, environment: str) -> None:
     pod = pods(environment)[name]
     reaching = {
         address
         for address in (PUBLIC, INTERNAL, INTERNET, ANOTHER_POD)
-        for port in {*HTTP.values(), METRICS}
+        for port in ports(environment)
         if allowed(policies(environment), "Ingress", pod, address, port, pod.ports)
     }
-    assert reaching == {"frontend": {PUBLIC}, "agentgateway": {PUBLIC, INTERNAL}}.get(name, set())
+    bound = {
+        binding["spec"]["targetGroupName"].removeprefix(f"{environment}-")
+        for binding in of_kind(environment_objects(environment), "TargetGroupBinding")
+        if binding["spec"]["serviceRef"]["name"] == name
+    }
+    assert reaching == {{"public": PUBLIC, "internal": INTERNAL}[TARGET_GROUPS[group].load_balancer] for group in bound}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", PODS)
 def test_every_pod_resolves_names_and_only_at_the_clusters_own_servers(name: str, environment: str) -> None:
     pod = pods(environment)[name]
     dns = Pod("kube-system", {"k8s-app": "kube-dns"}, {})
@@ -107,13 +117,13 @@ def test_every_pod_resolves_names_and_only_at_the_clusters_own_servers(name: str
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", PODS)
 def test_metrics_are_for_the_collector_alone(name: str, environment: str) -> None:
     pod = pods(environment)[name]
     assert allowed(policies(environment), "Ingress", pod, Pod("amazon-cloudwatch", {}, {}), METRICS, pod.ports)
     assert not allowed(policies(environment), "Ingress", pod, Pod("elsewhere", {}, {}), METRICS, pod.ports)
     assert not allowed(
-        policies(environment), "Ingress", pod, Pod("amazon-cloudwatch", {}, {}), HTTP.get(name, 8080), pod.ports
+        policies(environment), "Ingress", pod, Pod("amazon-cloudwatch", {}, {}), pod.ports["http"], pod.ports
     )
 
 
@@ -121,7 +131,7 @@ def test_metrics_are_for_the_collector_alone(name: str, environment: str) -> Non
 def test_a_pod_that_is_not_one_of_ours_reaches_nothing_and_nothing_reaches_it(environment: str) -> None:
     stranger = Pod(NAMESPACE, {"app": "stranger"}, {})
     for pod in pods(environment).values():
-        for port in HTTP.values():
+        for port in ports(environment):
             assert not allowed(policies(environment), "Ingress", pod, stranger, port, pod.ports)
     for address in (API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET):
         assert not allowed(policies(environment), "Egress", stranger, address, 443, {})
@@ -149,7 +159,6 @@ def test_addresses_are_those_that_terraform_gives(environment: str) -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_target_groups_are_those_that_terraform_makes(environment: str) -> None:
-    groups = dict(terraform("load-balancers/main.tf", r"([a-z-]+) += \{ port = (\d+),"))
     for binding in of_kind(environment_objects(environment), "TargetGroupBinding"):
         group = binding["spec"]["targetGroupName"].removeprefix(f"{environment}-")
-        assert int(groups[group]) == HTTP[binding["spec"]["serviceRef"]["name"]]
+        assert TARGET_GROUPS[group].port == pods(environment)[binding["spec"]["serviceRef"]["name"]].ports["http"]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.helpers.network_policies import FLOWS
-from tests.helpers.overlays import ENVIRONMENTS, NAMESPACE, environment_objects, of_kind, pod_templates
+from tests.helpers.network_policies import flows
+from tests.helpers.overlays import DEPLOYMENTS, ENVIRONMENTS, NAMESPACE, environment_objects, of_kind, pod_templates
 from tests.helpers.policy_endpoints import Endpoint, State, egress, ingress, opens
 
 from department_operator.objects import beside_deployment
@@ -14,8 +14,7 @@ from department_operator.objects import beside_deployment
 API_SERVER, POD_IDENTITY, DNS, DNS_POD = "172.20.0.1", "169.254.170.23", "172.20.0.10", "100.64.9.9"
 INSTANCE_METADATA, ENDPOINT, INTERNET = "169.254.169.254", "10.0.13.200", "52.219.40.1"
 DEPARTMENT = {"app.kubernetes.io/instance": "mcp-finance", "fileprocessing.internal/department": "finance"}
-PORTS = (53, 80, 443, 5432, 7860, 8000, 8080, 9090)
-SERVICES = ("agentgateway", "application", "application-worker", "department-operator", "frontend", "mcp-finance")
+PODS = (*DEPLOYMENTS, "mcp-finance")
 # As EKS installs CoreDNS.
 KUBE_DNS: dict[str, Any] = {
     "metadata": {"name": "kube-dns", "namespace": "kube-system"},
@@ -66,6 +65,18 @@ def world(environment: str) -> tuple[State, list[dict[str, Any]], dict[str, str]
     return state, policies, addresses, cluster_ips
 
 
+def ports(environment: str) -> set[int]:
+    """Those that a pod or a server outside listens on."""
+    state, _, _, _ = world(environment)
+    listened = {
+        port["containerPort"]
+        for pod in state.pods
+        for container in pod["spec"]["containers"]
+        for port in container["ports"]
+    }
+    return listened | {53, 80, 443, 5432}
+
+
 def rules(environment: str, name: str, direction: str) -> list[Endpoint]:
     """All that the policies of one pod open, in one list, as the agent has them."""
     state, policies, _, _ = world(environment)
@@ -80,15 +91,15 @@ def rules(environment: str, name: str, direction: str) -> list[Endpoint]:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_exactly_the_flows_of_the_design_pass_through_cluster_ips(environment: str) -> None:
     _, _, _, services = world(environment)
-    sources = {name: rules(environment, name, "Egress") for name in SERVICES}
+    sources = {name: rules(environment, name, "Egress") for name in PODS}
     passing = {
         (name, target, port)
         for name, opened in sources.items()
         for target, address in services.items()
-        for port in PORTS
+        for port in ports(environment)
         if target != "kube-dns" and opens(opened, address, port)
     }
-    assert passing == FLOWS
+    assert passing == flows()
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -96,19 +107,19 @@ def test_exactly_the_flows_of_the_design_pass_between_pods(environment: str) -> 
     """What a packet meets after DNAT, at both ends."""
     _, _, pods, _ = world(environment)
     for direction in ("Egress", "Ingress"):
-        sides = {name: rules(environment, name, direction) for name in SERVICES}
+        sides = {name: rules(environment, name, direction) for name in PODS}
         passing = {
             (name, other, port) if direction == "Egress" else (other, name, port)
             for name, opened in sides.items()
             for other, address in pods.items()
-            for port in PORTS
+            for port in ports(environment)
             if other != "coredns" and opens(opened, address, port)
         }
-        assert passing == FLOWS, direction
+        assert passing == flows(), direction
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", PODS)
 def test_a_pod_reaches_names_credentials_and_the_api_server_before_dnat(name: str, environment: str) -> None:
     opened = rules(environment, name, "Egress")
     for protocol in ("UDP", "TCP"):

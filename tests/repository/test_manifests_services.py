@@ -4,12 +4,11 @@ import re
 from typing import Any
 
 import pytest
-from pydantic_settings import BaseSettings
 from tests.helpers.kustomize import ROOT
 from tests.helpers.overlays import (
+    DEPLOYMENTS,
     ENVIRONMENTS,
     OVERLAYS,
-    SERVICES,
     containers,
     departments,
     environment_objects,
@@ -18,36 +17,47 @@ from tests.helpers.overlays import (
     pod_templates,
     zones,
 )
+from tests.helpers.target_groups import TARGET_GROUPS
+from tests.helpers.workspace import IMAGES, defaults, module_of
 
-from agentgateway.settings import Settings as GatewaySettings
-from application.settings import ApiSettings, WorkerSettings
-from mcp_server.settings import Settings as McpServerSettings
-
-SETTINGS: dict[str, type[BaseSettings]] = {
-    "agentgateway": GatewaySettings,
-    "application": ApiSettings,
-    "application-worker": WorkerSettings,
-    "mcp-server": McpServerSettings,
-}
+OURS = ("mcp-server", *(name for name in DEPLOYMENTS if name != "frontend"))
+"""What runs on the settings of this environment; Langflow's packages are in another one."""
 DRAIN = {
     "agentgateway": "shutdown_seconds",
     "application": "stop_seconds",
     "application-worker": "receive_seconds",
 }
-SERVING = ("agentgateway", "application", "frontend")
-SCALED = (*SERVING, "application-worker")
-
-
-def default(service: str, setting: str) -> Any:
-    return SETTINGS[service].model_fields[setting].default
 
 
 def template(environment: str, name: str) -> dict[str, Any]:
     return dict(pod_templates(environment_objects(environment)))[name]
 
 
+def default(service: str, setting: str) -> Any:
+    return defaults(module_of(template("prod", service)))[setting]
+
+
+def scaled(environment: str) -> dict[str, dict[str, Any]]:
+    """The Deployments that may have several replicas, by name: all but those that say `Recreate`."""
+    return {
+        each["metadata"]["name"]: each
+        for each in of_kind(environment_objects(environment), "Deployment")
+        if each["spec"].get("strategy", {}).get("type") != "Recreate"
+    }
+
+
+def serving(environment: str) -> dict[str, dict[str, Any]]:
+    """Those of them that somebody sends requests to: a Service selects their pods."""
+    selectors = [each["spec"]["selector"].items() for each in of_kind(environment_objects(environment), "Service")]
+    return {
+        name: each
+        for name, each in scaled(environment).items()
+        if any(selector <= each["spec"]["template"]["metadata"]["labels"].items() for selector in selectors)
+    }
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("service", SETTINGS)
+@pytest.mark.parametrize("service", OURS)
 def test_ports_are_those_that_the_service_listens_on(service: str, environment: str) -> None:
     [container] = containers(template(environment, service))
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -62,13 +72,14 @@ def test_ports_are_those_that_the_service_listens_on(service: str, environment: 
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("service", SETTINGS)
+@pytest.mark.parametrize("service", OURS)
 def test_every_variable_is_a_setting_and_the_rest_comes_from_aws_facts(service: str, environment: str) -> None:
     [container] = containers(template(environment, service))
     assert container["envFrom"] == [{"configMapRef": {"name": "aws-facts"}}]
     names = {variable["name"] for variable in container["env"] if not variable["name"].startswith("AWS_CONTAINER_")}
-    assert names <= {field.upper() for field in SETTINGS[service].model_fields}
-    assert "SERVICE_ACCOUNT" in names
+    settings = {field.upper() for field in defaults(module_of(template(environment, service)))}
+    assert names <= settings
+    assert ("SERVICE_ACCOUNT" in names) == ("SERVICE_ACCOUNT" in settings)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -103,13 +114,10 @@ def test_a_pod_has_longer_than_its_longest_drain_after_the_load_balancer_has_let
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("service", SERVING)
-def test_a_roll_out_takes_no_replica_away_before_its_successor_is_ready(service: str, environment: str) -> None:
-    [deployment] = [
-        each for each in of_kind(environment_objects(environment), "Deployment") if each["metadata"]["name"] == service
-    ]
-    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-    assert deployment["spec"]["minReadySeconds"] >= 5
+def test_a_roll_out_takes_no_replica_away_before_its_successor_is_ready(environment: str) -> None:
+    for name, deployment in serving(environment).items():
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}, name
+        assert deployment["spec"]["minReadySeconds"] >= 5, name
 
 
 @pytest.mark.parametrize(("environment", "bounds"), [("dev", (1, 4)), ("prod", (3, 12))])
@@ -120,7 +128,7 @@ def test_dev_scales_from_1_to_4_and_prod_from_3_to_12_at_70_percent_of_a_process
         each["metadata"]["name"]: each["spec"]
         for each in of_kind(environment_objects(environment), "HorizontalPodAutoscaler")
     }
-    assert scalers.keys() == set(SERVING)
+    assert scalers.keys() == serving(environment).keys() != set()
     for name, spec in scalers.items():
         # In dev it has SQLite: a second replica would know nothing of the first.
         expected = (1, 1) if (environment, name) == ("dev", "frontend") else bounds
@@ -156,8 +164,11 @@ def test_the_worker_scales_on_the_depth_of_its_queue_as_well(environment: str, b
     assert authentication["spec"] == {"podIdentity": {"provider": "aws"}}
 
 
-@pytest.mark.parametrize("service", SCALED)
+@pytest.mark.parametrize("service", DEPLOYMENTS)
 def test_prod_spreads_over_zones_strictly_per_revision_and_over_hosts_softly(service: str) -> None:
+    if service not in scaled("prod"):
+        assert "topologySpreadConstraints" not in template("prod", service)["spec"]
+        return
     zone, host = template("prod", service)["spec"]["topologySpreadConstraints"]
     assert zone["topologyKey"] == "topology.kubernetes.io/zone"
     assert (zone["maxSkew"], zone["whenUnsatisfiable"], zone["nodeTaintsPolicy"]) == (1, "DoNotSchedule", "Honor")
@@ -171,25 +182,23 @@ def test_prod_spreads_over_zones_strictly_per_revision_and_over_hosts_softly(ser
 
 def test_dev_is_pinned_to_one_zone_and_not_spread() -> None:
     templates = dict(pod_templates(environment_objects("dev")))
-    assert templates.keys() == {*SCALED, "department-operator", "mcp-server"}
+    assert templates.keys() == {*DEPLOYMENTS, "mcp-server"}
     zones = {each["spec"].get("nodeSelector", {}).get("topology.kubernetes.io/zone") for each in templates.values()}
     assert zones == {"ap-southeast-1a"}
     assert not any("topologySpreadConstraints" in each["spec"] for each in templates.values())
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("service", SCALED)
-def test_a_disruption_budget_lets_one_pod_go_at_a_time(service: str, environment: str) -> None:
-    [budget] = [
-        each
+def test_a_disruption_budget_lets_one_pod_go_at_a_time(environment: str) -> None:
+    budgets = {
+        each["metadata"]["name"]: each["spec"]
         for each in of_kind(environment_objects(environment), "PodDisruptionBudget")
-        if each["metadata"]["name"] == service
-    ]
-    assert budget["spec"]["maxUnavailable"] == 1
-    assert (
-        budget["spec"]["selector"]["matchLabels"].items()
-        <= template(environment, service)["metadata"]["labels"].items()
-    )
+    }
+    assert budgets.keys() == scaled(environment).keys()
+    for name, budget in budgets.items():
+        assert budget["maxUnavailable"] == 1
+        labels = template(environment, name)["metadata"]["labels"]
+        assert budget["selector"]["matchLabels"].items() <= labels.items(), name
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -202,11 +211,10 @@ def test_target_groups_are_bound_by_name_to_services_that_exist(environment: str
         assert reference["port"] in {port["name"] for port in services[reference["name"]]["ports"]}
         assert binding["spec"]["targetType"] == "ip"
         bound[binding["spec"]["targetGroupName"]] = reference["name"]
-    assert bound == {
-        f"{environment}-frontend": "frontend",
-        f"{environment}-agentgateway": "agentgateway",
-        f"{environment}-agentgateway-internal": "agentgateway",
-    }
+    # Argo CD's is bound in its own namespace.
+    groups = {f"{environment}-{group}": group.removesuffix("-internal") for group in TARGET_GROUPS if group != "argocd"}
+    assert bound == groups
+    assert {*bound.values()} <= serving(environment).keys()
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -240,5 +248,9 @@ def test_memory_is_limited_and_processors_are_not(name: str) -> None:
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}
 
 
-def test_each_service_has_an_overlay() -> None:
-    assert {*SERVING, "department-operator", "mcp-server", "namespace"} == set(SERVICES)
+def test_a_service_has_the_same_name_in_every_tree() -> None:
+    """`services/x`, `base/x`, `overlays/<environment>/x`, and so its Application's and its repository's."""
+    for environment in (*ENVIRONMENTS, "real"):
+        assert {path.name for path in (ROOT / "overlays" / environment).iterdir()} == {*IMAGES, "namespace"}
+    bases = {path.name for path in (ROOT / "base").iterdir() if path.is_dir()}
+    assert bases == {*IMAGES, "namespace", "departments", "_components"}

@@ -7,15 +7,11 @@ from pathlib import Path
 
 import pytest
 from pydantic_settings import BaseSettings
+from tests.helpers.workspace import MEMBERS
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {
-    "agentgateway": "agentgateway.settings",
-    "application": "application.settings",
-    "department-operator": "department_operator.settings",
-    "mcp-server": "mcp_server.settings",
-    "local": "local.settings",
-}
+SETTINGS = sorted(file for member in MEMBERS for file in member.glob("src/*/settings.py") if member.name != "common")
+"""What all services have of common is in the README of each."""
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -36,22 +32,13 @@ def test_no_test_is_skipped_or_expected_to_fail() -> None:
     assert not found
 
 
-def settings_classes(module: str) -> list[type[BaseSettings]]:
-    members = vars(importlib.import_module(module)).values()
-    return [
-        member
-        for member in members
-        if isinstance(member, type) and issubclass(member, BaseSettings) and member.__module__ == module
-    ]
-
-
-@pytest.mark.parametrize("service", SETTINGS)
-def test_every_setting_of_a_service_is_in_its_readme(service: str) -> None:
-    (readme,) = (
-        path.read_text() for path in ROOT.glob(f"*/{service}/README.md") if path.parts[-3] in ("services", "tools")
-    )
+@pytest.mark.parametrize("file", SETTINGS, ids=lambda file: file.parent.name)
+def test_every_setting_of_a_service_is_in_its_readme(file: Path) -> None:
+    readme = (file.parents[2] / "README.md").read_text()
     documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", readme))
-    fields = {name.upper() for settings in settings_classes(SETTINGS[service]) for name in settings.model_fields}
+    module = importlib.import_module(f"{file.parent.name}.settings")
+    own = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    fields = {name.upper() for each in own if issubclass(each, BaseSettings) for name in each.model_fields}
     assert fields
     assert not fields - documented
 

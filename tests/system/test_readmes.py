@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.helpers.stack import ROOT, Stack
+from tests.helpers.workspace import IMAGES
 
 from local.stack import free_block
 from local.supervision import wait_for
@@ -18,9 +19,13 @@ pytestmark = pytest.mark.slow
 ALONE = re.compile(r'^(eval "\$\(tools/uv run local env \S+\)" && .* --port )\d+( --reload)$', re.MULTILINE)
 
 
-@pytest.mark.parametrize("service", ["agentgateway", "application", "mcp-server"])
+def readme(service: str) -> str:
+    return (ROOT / "services" / service / "README.md").read_text()
+
+
+@pytest.mark.parametrize("service", [name for name in IMAGES if ALONE.search(readme(name))])
 def test_each_service_runs_alone_by_the_line_of_its_readme(stack: Stack, service: str, tmp_path: Path) -> None:
-    (line,) = ALONE.finditer((ROOT / "services" / service / "README.md").read_text())
+    (line,) = ALONE.finditer(readme(service))
     port = free_block()
     # UV_NO_SYNC: the environment is the one that this test runs in.
     environment = os.environ | {"LOCAL_STATE": str(stack.state.path), "UV_NO_SYNC": "1"}

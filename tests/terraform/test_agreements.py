@@ -1,6 +1,5 @@
 """Strings that two places must spell alike; each side comes from the place that uses it, not from a list."""
 
-import ast
 import json
 import os
 from collections.abc import Mapping
@@ -9,30 +8,17 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from pydantic_settings import BaseSettings
 from tests.helpers.kustomize import ROOT
 from tests.helpers.overlays import containers, environment_objects, pod_templates
+from tests.helpers.workspace import defaults, module_of, settings_of
 
-from agentgateway.settings import Settings as GatewaySettings
 from application.aws.clients import make_clients
 from application.aws.objects import Objects
-from application.settings import ApiSettings, WorkerSettings
 from common.settings import load_settings
-from department_operator.settings import Settings as OperatorSettings
 from infrastructure.resources import resources
 from infrastructure.terraform import REGION
-from mcp_server.settings import Settings as DepartmentServerSettings
 
 pytestmark = pytest.mark.slow
-
-SETTINGS: Final[Mapping[str, type[BaseSettings]]] = {
-    "agentgateway": GatewaySettings,
-    "application": ApiSettings,
-    "application-worker": WorkerSettings,
-    "department-operator": OperatorSettings,
-    "mcp-server": DepartmentServerSettings,
-}
-"""The settings of each pod whose packages are in this environment, by the pod's name; Langflow's are in another one."""
 
 DECIDED_BY_AWS: Final = {
     "ALB_ARN": "arn:aws:elasticloadbalancing:ap-southeast-1:111122223333:loadbalancer/app/dev-public/0123456789abcdef",
@@ -92,21 +78,12 @@ def test_the_bucket_takes_uploads_from_the_page_and_from_no_other_site(plan: dic
     assert rule["expose_headers"] == ["ETag"]
 
 
-def frontend_settings() -> set[str]:
-    """Variables that the page reads, from the source of its settings."""
-    tree = ast.parse((ROOT / "services/frontend/src/frontend/settings.py").read_text())
-    (settings,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == "Settings")
-    fields = [each.target for each in settings.body if isinstance(each, ast.AnnAssign)]
-    return {field.id.upper() for field in fields if isinstance(field, ast.Name)}
-
-
 def test_every_fact_is_a_setting_of_a_service_that_gets_the_facts(environment: str, plan: dict[str, Any]) -> None:
     read: set[str] = set()
-    for name, template in pod_templates(environment_objects(environment)):
+    for _, template in pod_templates(environment_objects(environment)):
         sources = [each for container in containers(template) for each in container.get("envFrom", [])]
         if {"configMapRef": {"name": "aws-facts"}} in sources:
-            fields = SETTINGS[name].model_fields if name in SETTINGS else {}
-            read |= {field.upper() for field in fields} or frontend_settings()
+            read |= {setting.upper() for setting in defaults(module_of(template))}
     assert facts(plan).keys() - read == set()
 
 
@@ -114,10 +91,11 @@ def test_every_service_starts_with_the_facts_and_the_variables_of_its_pod(
     environment: str, plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A setting that is missing, misspelled or of another form stops a service; here it fails the test instead."""
-    started = set()
-    for name, template in pod_templates(environment_objects(environment)):
-        if name not in SETTINGS:
-            continue
+    pods = dict(pod_templates(environment_objects(environment)))
+    # Langflow's packages are in an environment of their own.
+    started = {name: settings for name, pod in pods.items() if (settings := settings_of(module_of(pod)))}
+    for name, settings in started.items():
+        template = pods[name]
         (container,) = template["spec"]["containers"]
         variables = dict(facts(plan)) if container.get("envFrom") else {}
         for variable in container.get("env", []):
@@ -126,9 +104,8 @@ def test_every_service_starts_with_the_facts_and_the_variables_of_its_pod(
             monkeypatch.delenv(variable)
         for key, value in variables.items():
             monkeypatch.setenv(key, value)
-        load_settings(SETTINGS[name])
-        started.add(name)
-    assert started == SETTINGS.keys()
+        load_settings(settings)
+    assert started.keys() == pods.keys() - {"frontend"}
 
 
 def test_pod_identity_knows_every_service_account_by_the_name_that_its_pods_have(
@@ -141,7 +118,9 @@ def test_pod_identity_knows_every_service_account_by_the_name_that_its_pods_have
         if each.values["namespace"] == "file-processing"
     }
     pods = {
-        template["spec"].get("serviceAccountName") for _, template in pod_templates(environment_objects(environment))
+        template["spec"].get("serviceAccountName")
+        for _, template in pod_templates(environment_objects(environment))
+        if "aws_region" in defaults(module_of(template))  # the others call nothing of AWS
     }
     # The operator names the departments' ServiceAccounts, and makes their associations.
     assert ours == pods - {None}

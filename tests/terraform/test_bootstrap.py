@@ -7,6 +7,7 @@ import pytest
 from tests.helpers.bootstrap import Bootstrap, EmptyCluster
 from tests.helpers.gitops import ARGOCD, ArgoCD, brief, health, identities, is_synced
 from tests.helpers.kustomize import BUILD_SECONDS
+from tests.helpers.overlays import SERVICES
 
 from local.kubernetes import addons
 from local.kubernetes.kubectl import Kubectl, Object, wait_for
@@ -27,7 +28,6 @@ PLATFORM: Final[dict[str, Any]] = {
         "client_id": "argocd-client",
     },
 }
-SERVICES: Final = ("agentgateway", "application", "department-operator", "frontend", "mcp-server", "namespace")
 CHARTS: Final = ("aws-load-balancer-controller", "cluster-autoscaler", "external-secrets", "keda")
 NAMES: Final = ("finance", "hr", "legal")
 DEPARTMENTS: Final = tuple(f"{kind}-{name}" for kind in ("department", "project-department") for name in NAMES)

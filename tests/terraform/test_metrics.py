@@ -1,5 +1,6 @@
 """Each metric that an alarm, the dashboard or a document names is published by somebody and reaches CloudWatch."""
 
+import importlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,12 +12,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 from tests.helpers.kustomize import ROOT
 from tests.helpers.overlays import environment_objects, pod_templates
+from tests.helpers.workspace import MEMBERS, defaults, module_of
 
-import agentgateway.mcp.metrics
-import agentgateway.metrics
-import application.metrics
-import department_operator.metrics
-import mcp_server.metrics
 from infrastructure.resources import Plan, resources
 from infrastructure.terraform import Workspace
 
@@ -24,13 +21,12 @@ pytestmark = pytest.mark.slow
 
 PROMETHEUS: Final = "ContainerInsights/Prometheus"
 
-MODULES: Final = (
-    agentgateway.metrics,
-    agentgateway.mcp.metrics,
-    application.metrics,
-    department_operator.metrics,
-    mcp_server.metrics,
-)
+MODULES: Final = [
+    importlib.import_module(".".join(file.relative_to(member / "src").with_suffix("").parts))
+    for member in MEMBERS
+    if member.parent.name == "services"
+    for file in sorted(member.glob("src/**/metrics.py"))
+]
 
 NOT_OURS: Final[Mapping[tuple[str, str], tuple[frozenset[str], ...]]] = {
     # aws/amazon-cloudwatch-agent, translator/tocwconfig/sampleConfig/prometheus_and_kubernetes_config.yaml: what
@@ -258,7 +254,8 @@ def test_agent_scrapes_every_pod_that_publishes_metrics(environment: str, plan: 
         for port in container.get("ports", [])
         if re.fullmatch(by_port["regex"], port.get("name", ""))
     }
-    assert scraped == {"agentgateway", "application", "application-worker", "department-operator", "mcp-server"}
+    pods = pod_templates(environment_objects(environment))
+    assert scraped == {name for name, template in pods if "metrics_port" in defaults(module_of(template))}
 
 
 def test_network_policy_lets_the_agent_in(environment: str, plan: Plan) -> None:

@@ -60,6 +60,13 @@ module "registry" {
   region       = "ap-southeast-1"
   repositories = ["Application"]
 }
+
+module "registry_of_nothing" {
+  source       = "../../modules/registry"
+  account_id   = "111122223333"
+  region       = "ap-southeast-1"
+  repositories = []
+}
 """
 
 
@@ -125,6 +132,7 @@ def test_a_wrong_value_is_refused_in_words_that_say_the_rule(workspace: Workspac
         "account_id must be the 12 digits of an AWS account",
         "addon_versions must be versions of EKS add-ons",
         "repositories must be named as their services",
+        "repositories must not be empty",
     ):
         assert rule in told
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from tests.helpers.overlays import NAMESPACE, environment_objects, pod_templates
+from tests.helpers.workspace import defaults, module_of
 from tests.terraform.iam_simulator import Request, decide, may_take
 
 from infrastructure.policies import Role, policies_without_role, roles
@@ -14,16 +16,23 @@ from infrastructure.terraform import ACCOUNT_ID, REGION
 pytestmark = pytest.mark.slow
 
 PODS: Final = "pods.eks.amazonaws.com"
-SERVICES: Final = ("agentgateway", "application", "application-worker", "frontend", "department-operator")
 PLATFORM: Final = {
     "aws-load-balancer-controller": "kube-system",
     "cluster-autoscaler": "kube-system",
     "external-secrets": "external-secrets",
     "keda-operator": "keda",
 }
-ACCOUNTS: Final = {service: ("file-processing", service) for service in SERVICES} | {
-    service: (namespace, service) for service, namespace in PLATFORM.items()
-}
+
+
+@pytest.fixture(scope="session")
+def accounts(environment: str) -> dict[str, tuple[str, str]]:
+    """Namespace and name of the ServiceAccount of each role: of the services that call AWS, and of the platform."""
+    ours = {
+        account: NAMESPACE
+        for _, template in pod_templates(environment_objects(environment))
+        if (account := template["spec"].get("serviceAccountName")) and "aws_region" in defaults(module_of(template))
+    }
+    return {name: (namespace, name) for name, namespace in (ours | PLATFORM).items()}
 
 
 def session(environment: str, namespace: str, account: str) -> Mapping[str, str]:
@@ -47,11 +56,13 @@ def known(environment: str, dev_plan: dict[str, Any], prod_plan: dict[str, Any])
     return {name.removeprefix(f"{environment}-"): role for name, role in found.items()}
 
 
-def test_each_role_is_for_its_own_service_account_and_no_other(environment: str, known: dict[str, Role]) -> None:
-    pairs = [(role, account) for role in ACCOUNTS for account in ACCOUNTS]
-    asked = [(known[role], PODS, session(environment, *ACCOUNTS[account])) for role, account in pairs]
+def test_each_role_is_for_its_own_service_account_and_no_other(
+    environment: str, known: dict[str, Role], accounts: dict[str, tuple[str, str]]
+) -> None:
+    pairs = [(role, account) for role in accounts for account in accounts]
+    asked = [(known[role], PODS, session(environment, *accounts[account])) for role, account in pairs]
     taken = {pair for pair, may in zip(pairs, may_take(asked), strict=True) if may}
-    assert taken == {(role, role) for role in ACCOUNTS}
+    assert taken == {(role, role) for role in accounts}
 
 
 def test_the_departments_role_is_for_departments_of_the_namespace(environment: str, known: dict[str, Role]) -> None:

@@ -4,7 +4,7 @@ module "registry" {
 
   account_id       = var.account.id
   region           = "ap-southeast-1"
-  repositories     = ["agentgateway", "application", "department-operator", "frontend", "mcp-server"]
+  repositories     = [for file in fileset("${path.root}/../../../services", "*/Dockerfile") : dirname(file)]
   pull_account_ids = var.account.pull_account_ids
 }
 

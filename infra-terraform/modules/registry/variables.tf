@@ -24,6 +24,11 @@ variable "repositories" {
     condition     = alltrue([for name in var.repositories : can(regex("^[a-z0-9][a-z0-9-]{1,254}$", name))])
     error_message = "repositories must be named as their services: lower-case letters, digits and dashes."
   }
+
+  validation {
+    condition     = length(var.repositories) > 0
+    error_message = "repositories must not be empty: the names of all services, or every image would go."
+  }
 }
 
 variable "kept_images" {

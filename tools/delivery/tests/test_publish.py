@@ -14,6 +14,7 @@ import pytest
 from tests.helpers.clones import Clone, version_path
 from tests.helpers.registry import MANIFEST, oci_archive, running_registry
 
+from delivery.images.inputs import SERVICES
 from infrastructure.terraform import cache
 from local.kubernetes.tools import tool
 
@@ -158,7 +159,7 @@ def test_without_cosign_that_is_said(job: Clone, home: Path, tmp_path: Path) -> 
 
 
 def test_only_images_of_which_something_changed_are_built_again(workflow: Clone, tmp_path: Path) -> None:
-    services = ["agentgateway", "application", "department-operator", "frontend", "mcp-server"]
+    services = sorted(SERVICES)
     # 0.1.0 is no commit, so nobody knows what it was made of.
     assert workflow.succeed_json("changed") == services
     assert (tmp_path / "output").read_text() == f"services={json.dumps(services)}\n"

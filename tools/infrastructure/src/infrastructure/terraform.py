@@ -15,6 +15,8 @@ from typing import Any, Final
 REPOSITORY: Final = Path(__file__).parents[4]
 TREE: Final = "infra-terraform"
 DEPARTMENTS: Final = "base/departments"
+DOCKERFILES: Final = "services/*/Dockerfile"
+"""Each is of a service that has a repository for images."""
 
 ACCOUNT_ID: Final = "111122223333"
 REGION: Final = "ap-southeast-1"
@@ -109,6 +111,7 @@ def cli_configuration(mirrors: Sequence[Path]) -> str:
 def source_hash(override: str = "") -> str:
     """One value for the content of the tree, and of what is planned for: equal content gives equal plans."""
     digest = hashlib.sha256(json.dumps(ACCOUNT).encode() + override.encode())
+    digest.update(repr(sorted(REPOSITORY.glob(DOCKERFILES))).encode())
     for file in sorted(file for folder in (TREE, DEPARTMENTS) for file in (REPOSITORY / folder).rglob("*")):
         if file.suffix in {".tf", ".hcl", ".json", ".yaml"} and ".terraform" not in file.parts:
             digest.update(str(file.relative_to(REPOSITORY)).encode() + b"\0" + file.read_bytes())
@@ -124,6 +127,10 @@ class Workspace:
         ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.auto.tfvars*")
         for part in (TREE, DEPARTMENTS):
             shutil.copytree(REPOSITORY / part, folder / part, ignore=ignored, dirs_exist_ok=True)
+        for file in REPOSITORY.glob(DOCKERFILES):
+            copied = folder / file.relative_to(REPOSITORY)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copied)
         configuration = folder / "terraform.rc"
         configuration.write_text(cli_configuration(provider_mirrors()))
         # What the caller's shell says about Terraform or AWS must reach neither.

@@ -15,8 +15,8 @@ from local.state import InvalidInput, StateFolder
 from mcp_server.datasets import DataTable
 from mcp_server.errors import BrokenObject
 
-OWN_DEPARTMENTS = Path(__file__).parents[4] / "base" / "departments"
-SERVICES = ("agentgateway", "application", "application-worker", "frontend")
+BASE = Path(__file__).parents[4] / "base"
+OWN_DEPARTMENTS = BASE / "departments"
 
 
 def prepare(state: StateFolder, addresses: Addresses, departments: Path | None, data_dir: Path | None) -> list[str]:
@@ -40,7 +40,8 @@ def prepare(state: StateFolder, addresses: Addresses, departments: Path | None, 
     for index, (name, (_, document)) in enumerate(sorted(found.items())):
         local_copy = {**document, "status": {"endpoint": addresses.department(index)}}
         (state.departments / f"{name}.yaml").write_text(yaml.safe_dump(local_copy, sort_keys=False))
-    write_identities(state.cluster_key, state.path / "tokens", [*SERVICES, *(f"mcp-{name}" for name in found)])
+    services = [yaml.safe_load(file.read_text())["metadata"]["name"] for file in BASE.rglob("service-account.yaml")]
+    write_identities(state.cluster_key, state.path / "tokens", [*services, *(f"mcp-{name}" for name in found)])
     return sorted(found)
 
 

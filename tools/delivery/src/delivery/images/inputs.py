@@ -5,11 +5,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from delivery.git import GitFailed, Repository
 
-# In the order in which they are built: the one that takes longest comes first.
-SERVICES = ("frontend", "application", "mcp-server", "agentgateway", "department-operator")
+FOLDERS = sorted(file.parent for file in Path(__file__).parents[5].glob("services/*/Dockerfile"))
+# In the order in which they are built. A service with a lock of its own has hundreds of packages: it takes longest.
+SERVICES = tuple(folder.name for folder in sorted(FOLDERS, key=lambda folder: not (folder / "uv.lock").is_file()))
 PINNED = re.compile(r"^ARG (?:BUILD_)?BASE=(\S+)$", re.MULTILINE)
 COPIED = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
 

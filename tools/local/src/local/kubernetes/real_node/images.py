@@ -12,7 +12,7 @@ from typing import Any
 TYPE = "application/vnd.oci.image"
 # The first is containerd's own, the second OCI's.
 NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-SERVICES = ("agentgateway", "application", "department-operator", "frontend", "mcp-server")
+SERVICES = sorted(file.parent.name for file in Path(__file__).parents[6].glob("services/*/Dockerfile"))
 TAG = "local"
 
 

@@ -1,3 +1,4 @@
+import gzip
 import time
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -219,3 +220,14 @@ def test_a_result_is_sent_with_the_character_set_of_its_file(lead: Client, codec
         answer = lead.call(method, f"/api/jobs/{job}/result")
         assert answer.headers["content-type"] == f"text/csv; charset={charset}"
     assert lead.result(job).decode(charset).count("Zürich") == 40
+
+
+def test_the_result_of_a_compressed_file_is_sent_as_such(lead: Client) -> None:
+    """RFC 6713. It has no content coding, by which a client would unpack it unasked."""
+    job = lead.submit(lead.upload(gzip.compress(CONTENT), "a.csv.gz"))
+    assert lead.wait(job)["status"] == "succeeded"
+    answer = lead.call("GET", f"/api/jobs/{job}/result")
+    assert answer.headers["content-type"] == "application/gzip"
+    assert 'filename="a.enriched.csv.gz"' in answer.headers["content-disposition"]
+    assert "content-encoding" not in answer.headers
+    assert gzip.decompress(lead.result(job)).startswith(b"vendor_id,vendor_id.finance.name")

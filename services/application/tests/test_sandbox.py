@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import signal
@@ -109,6 +110,13 @@ def test_a_file_is_enriched_with_progress_as_without_a_process_of_its_own(sandbo
     assert enriched.count(b"Acme GmbH") == 20_000
     assert told[-1].rows == 100_000
     assert preview(sandbox, CSV, "a.csv").mapping[0].matched == 8
+
+
+def test_a_compressed_table_takes_as_little_memory_as_a_plain_one(sandbox: Sandbox) -> None:
+    packed = gzip.compress(CSV + CSV.partition(b"\n")[2] * 60, 1)
+    enriched = job(sandbox, packed, "a.csv.gz", budget=Budget(96 * MEBIBYTE, 60))
+    assert gzip.decompress(enriched).count(b"Acme GmbH") == 61 * 20_000
+    assert preview(sandbox, packed, "a.csv.gz").mapping[0].matched == 8
 
 
 def test_what_is_wrong_with_a_file_is_told_with_its_place(sandbox: Sandbox) -> None:

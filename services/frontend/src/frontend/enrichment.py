@@ -14,7 +14,7 @@ from fileproc.client import succeeded
 from fileproc.errors import sentence
 from fileproc.models import FILE_OPTIONS, Cell, Detected, Detection, Job, Preview, Report, UnmatchedKey
 
-FILE_TYPES: Final = ("csv", "tsv", "xlsx", "json", "jsonl", "parquet", "txt", "md", "pdf", "docx")
+FILE_TYPES: Final = ("csv", "tsv", "xlsx", "json", "jsonl", "parquet", "txt", "md", "pdf", "docx", "gz")
 PREVIEW_ROWS, PREVIEW_COLUMNS, CELL_WIDTH = 5, 6, 40
 LEAST_SECONDS_BETWEEN_UPDATES: Final = 0.5
 MAPPING = re.compile(r"^\s*(?P<column>[^=\n]+?)\s*=\s*(?P<dataset>[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*)\s*$", re.MULTILINE)

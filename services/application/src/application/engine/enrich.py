@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import BinaryIO
 
 from application.engine.core.errors import InputError
@@ -17,6 +18,7 @@ from application.engine.core.model import (
     Progress,
     Source,
 )
+from application.engine.core.packed import PackingSink, UnpackedSource, unpacked
 from application.engine.core.report import MappingReport, Report
 from application.engine.core.run import Run
 from application.engine.core.streams import CountingSink
@@ -44,8 +46,16 @@ def enrich(
     """
     started = time.monotonic()
     check_options(options, file_format)
-    run = Run(source, file_format, mapping, lookup, CountingSink(sink), progress, limits, options)
+    content = unpacked(source, file_format, limits)
+    written = CountingSink(sink)
+    packing = None
+    if isinstance(content, UnpackedSource):
+        packing = PackingSink(written)
+        progress = _of_file(content, source, progress)
+    run = Run(content, file_format, mapping, lookup, CountingSink(packing or written), progress, limits, options)
     ENRICH[file_format](run)
+    if packing is not None:
+        packing.finish()
     if run.joiner is None:
         raise InputError("nothing-to-enrich", "Nothing was enriched", "No column of the file is mapped to a data set.")
     reports = []
@@ -62,12 +72,19 @@ def enrich(
         rows=run.rows,
         charset=run.charset,
         bytes_read=source.size,
-        bytes_written=run.sink.written,
+        bytes_written=written.written,
         duration_seconds=round(time.monotonic() - started, 3),
         mappings=tuple(reports),
         columns_added=tuple(name for entry in mapping for name in entry.added),
         warnings=tuple(dict.fromkeys(run.warnings)),
     )
+
+
+def _of_file(
+    content: UnpackedSource, source: Source, progress: Callable[[Progress], None]
+) -> Callable[[Progress], None]:
+    """``progress`` in bytes of the compressed file, whose size is known."""
+    return lambda done: progress(replace(done, bytes=content.taken, total_bytes=source.size))
 
 
 def _report(entry: ColumnMapping, tally: Tally, versions: tuple[str, ...]) -> MappingReport:

@@ -18,6 +18,7 @@ from application.engine.core.model import (
     Limits,
     Source,
 )
+from application.engine.core.packed import unpacked
 from application.engine.core.run import Run
 from application.engine.delimited import enrichment as delimited
 from application.engine.json import array as json_array
@@ -72,6 +73,7 @@ def read_head(
     In a workbook the table is where ``datasets`` have keys, or where the columns of the ``given`` mapping are.
     """
     check_options(options, file_format)
+    source = unpacked(source, file_format, limits)
     if options.codec is not None:
         check_given(source, detect_encoding(source, options.codec))
     match file_format:

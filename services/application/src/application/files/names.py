@@ -38,9 +38,15 @@ def _invalid(detail: str) -> Problem:
 
 
 def result_name(name: str) -> str:
-    """What the enriched file is called: ``invoices.csv`` becomes ``invoices.enriched.csv``."""
-    path = PurePosixPath(name)
-    return f"{path.stem}.enriched{path.suffix}"
+    """What the enriched file is called: ``invoices.csv`` becomes ``invoices.enriched.csv``, also before ``.gz``."""
+    packed = name[-3:] if is_packed(name) else ""
+    path = PurePosixPath(name.removesuffix(packed))
+    return f"{path.stem}.enriched{path.suffix}{packed}"
+
+
+def is_packed(name: str) -> bool:
+    """Whether the file is compressed, as the name of an accepted one says."""
+    return name.lower().endswith(".gz")
 
 
 def content_disposition(name: str) -> str:

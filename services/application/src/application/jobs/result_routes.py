@@ -20,7 +20,7 @@ from application.aws.objects import MEBIBYTE
 from application.aws.source import ObjectSource
 from application.engine import Format, render_html, render_text
 from application.errors import ObjectGone
-from application.files.names import content_disposition, result_name
+from application.files.names import content_disposition, is_packed, result_name
 from application.http import problems
 from application.http.authentication import CallerDep
 from application.http.conditions import is_known, require_match
@@ -28,7 +28,7 @@ from application.http.dependencies import JobsDep, TurnsDep
 from application.http.openapi import answers, content
 from application.http.schemas import MissesDocument
 from application.http.turns import CallerTurns
-from application.records import JobResult
+from application.records import Job, JobResult
 from common.accept import media_ranges
 from common.problem import Problem
 
@@ -48,9 +48,10 @@ _MEDIA_TYPES = {
     Format.PDF: "application/pdf",
     Format.DOCX: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
+_GZIP = "application/gzip"
 _DOWNLOAD = {
-    **content(200, "The enriched file.", *_MEDIA_TYPES.values()),
-    **content(206, "The range of it that was asked for.", *_MEDIA_TYPES.values()),
+    **content(200, "The enriched file.", *_MEDIA_TYPES.values(), _GZIP),
+    **content(206, "The range of it that was asked for.", *_MEDIA_TYPES.values(), _GZIP),
     304: {"description": "The client has it already."},
 }
 _REPORT = content(200, "The report.", "application/json", "text/plain", "text/html")
@@ -79,7 +80,7 @@ async def download(job: str, request: Request, caller: CallerDep, turns: TurnsDe
         headers["content-range"] = f"bytes {start}-{end - 1}/{result.size}"
     headers["content-length"] = str(end - start)
     # As a header: Starlette would add "charset=utf-8" to a media type of text.
-    headers["content-type"] = _media_type(found.file_format, result)
+    headers["content-type"] = _media_type(found, result)
     if request.method == "HEAD":
         return Response(None, status, headers)
     source = jobs.result(found, result, end)
@@ -92,9 +93,11 @@ async def download(job: str, request: Request, caller: CallerDep, turns: TurnsDe
     return StreamingResponse(_content(first, source, turns), status, headers)
 
 
-def _media_type(file_format: Format, result: JobResult) -> str:
+def _media_type(job: Job, result: JobResult) -> str:
     """The result's type, with the character set that the file came in: it is kept."""
-    name = _MEDIA_TYPES[file_format]
+    if is_packed(job.file_name):
+        return _GZIP
+    name = _MEDIA_TYPES[job.file_format]
     return f"{name}; charset={result.charset}" if name.startswith("text/") and result.charset else name
 
 

@@ -16,6 +16,7 @@ from charset_normalizer import from_bytes
 
 from application.engine.core.errors import InputError
 from application.engine.core.model import Source
+from application.engine.core.packed import UnpackedSource
 from common.file_options import ENCODINGS
 
 _BOMS = (
@@ -81,7 +82,8 @@ class Encoding:
 def detect_encoding(source: Source, given: str | None = None) -> Encoding:
     """Tell the encoding from the byte order mark, else from the first piece that is not ASCII.
 
-    It is looked for in the whole of a file of up to 128 MiB, and in samples of a larger one. A codec that is ``given``
+    It is looked for in the whole of a file of up to 128 MiB, and in samples of a larger one, or in the first 128 MiB of
+    what a compressed one holds. A codec that is ``given``
     is used instead; the order of bytes of UTF-16 and UTF-32 is detected.
     """
     source.seek(0)
@@ -149,8 +151,9 @@ def check_given(source: Source, encoding: Encoding) -> None:
 
 def _samples(source: Source) -> Iterator[bytes]:
     """What is looked at of a file after its first piece."""
-    if source.size <= _SCANNED:
-        while piece := read_exactly(source, _SAMPLE):
+    # To sample a compressed file would be to read it all.
+    if source.size <= _SCANNED or isinstance(source, UnpackedSource):
+        while source.tell() <= _SCANNED and (piece := read_exactly(source, _SAMPLE)):
             yield piece
         return
     step = source.size // (_PROBES + 1)

@@ -7,7 +7,8 @@ import re
 
 from application.engine.core.errors import InputError
 from application.engine.core.model import Format
-from application.engine.core.text_table import table_format
+from application.engine.core.packed import GZIP, PACKABLE, unpacked_head
+from application.engine.core.text_table import HEAD_BYTES, table_format
 
 _BY_EXTENSION = {
     "csv": Format.CSV,
@@ -26,7 +27,11 @@ _BY_EXTENSION = {
     "pdf": Format.PDF,
     "docx": Format.DOCX,
 }
-_EXPECTED = "one of: " + ", ".join(f".{extension}" for extension in _BY_EXTENSION)
+_PACKED = ".gz"
+_EXPECTED = "one of: " + ", ".join(
+    [f".{extension}" for extension in _BY_EXTENSION]
+    + [f".{extension}{_PACKED}" for extension, file_format in _BY_EXTENSION.items() if file_format in PACKABLE]
+)
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MAGIC = (
@@ -56,13 +61,11 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 def detect_format(name: str, head: bytes) -> Format:
     """The format of a file called ``name`` that starts with ``head``. Raises ``InputError`` where they disagree."""
-    extension = name.rpartition(".")[2].lower() if "." in name else ""
-    file_format = _BY_EXTENSION.get(extension)
-    if file_format is None:
-        detail = (
-            f"Files that end in .{extension[:20]} cannot be enriched." if extension else "The name has no extension."
-        )
-        raise InputError("unsupported-format", "This kind of file cannot be enriched", detail, expected=_EXPECTED)
+    file_format, ending = _named_format(name)
+    if ending.endswith(_PACKED) and head:
+        if not head.startswith(GZIP):
+            raise _wrong(ending, "no gzip archive")
+        head = unpacked_head(head, HEAD_BYTES)
     if not head:
         raise InputError("empty-file", "The file is empty", "The file has no content.", expected="a file with content")
     if head.startswith(_OLE) and file_format in {Format.XLSX, Format.DOCX}:
@@ -74,12 +77,25 @@ def detect_format(name: str, head: bytes) -> Format:
         )
     kind = _binary_kind(head, file_format)
     if kind is not None:
-        raise _wrong(extension, kind)
+        raise _wrong(ending, kind)
     if file_format not in _BINARY:
-        _check_text(head, file_format, extension)
+        _check_text(head, file_format, ending)
     if file_format is Format.TEXT:
         return table_format(head) or file_format
     return file_format
+
+
+def _named_format(name: str) -> tuple[Format, str]:
+    """The format that the name says, and the name's ending that says it."""
+    plain = name.lower().removesuffix(_PACKED)
+    packed = _PACKED if plain != name.lower() else ""
+    extension = plain.rpartition(".")[2] if "." in plain else ""
+    file_format = _BY_EXTENSION.get(extension)
+    ending = (f".{extension}" if extension else "") + packed
+    if file_format is None or (packed and file_format not in PACKABLE):
+        detail = f"Files that end in {ending[:20]} cannot be enriched." if ending else "The name has no extension."
+        raise InputError("unsupported-format", "This kind of file cannot be enriched", detail, expected=_EXPECTED)
+    return file_format, ending
 
 
 def _binary_kind(head: bytes, file_format: Format) -> str | None:
@@ -92,32 +108,32 @@ def _binary_kind(head: bytes, file_format: Format) -> str | None:
     return f"something other than {file_format.value.upper()}" if file_format in _BINARY else None
 
 
-def _check_text(head: bytes, file_format: Format, extension: str) -> None:
+def _check_text(head: bytes, file_format: Format, ending: str) -> None:
     for mark in _MARKS[1:]:
         if head.startswith(mark):
             return
     text = head.removeprefix(_MARKS[0]).lstrip()
     if text[:9].lower() == b"<!doctype" or text[:5].lower() in {b"<html", b"<?xml"}:
         if file_format not in {Format.TEXT, Format.MARKDOWN}:
-            raise _wrong(extension, "HTML or XML")
+            raise _wrong(ending, "HTML or XML")
         return
     is_array = text[:1] == b"[" and text[1:].lstrip()[:1] in {b"{", b"]"}
     is_object = text[:1] == b"{" and text[1:].lstrip()[:1] in {b'"', b"}"}
     if file_format in {Format.CSV, Format.TSV} and (is_array or is_object):
-        raise _wrong(extension, "JSON" if is_array else "JSON or JSON Lines")
+        raise _wrong(ending, "JSON" if is_array else "JSON or JSON Lines")
     if file_format is Format.JSON_LINES and is_array:
-        raise _wrong(extension, "a JSON array")
+        raise _wrong(ending, "a JSON array")
     if file_format is Format.JSON and is_object and _BETWEEN_OBJECTS.search(text):
-        raise _wrong(extension, "JSON Lines")
+        raise _wrong(ending, "JSON Lines")
     first_line = text.partition(b"\n")[0]
     if file_format is Format.TSV and b"\t" not in first_line and (b"," in first_line or b";" in first_line):
-        raise _wrong(extension, "CSV, not separated by tabs")
+        raise _wrong(ending, "CSV, not separated by tabs")
 
 
-def _wrong(extension: str, kind: str) -> InputError:
+def _wrong(ending: str, kind: str) -> InputError:
     return InputError(
         "wrong-format",
         "The file is not what its name says",
-        f"The name ends in .{extension}, but the content is {kind}.",
+        f"The name ends in {ending}, but the content is {kind}.",
         expected="a name whose extension says what the file is",
     )

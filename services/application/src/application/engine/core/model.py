@@ -180,13 +180,15 @@ class Progress:
 class Limits:
     """Bounds on what one file may cost; sizes in bytes, times in seconds of processor time.
 
-    ``unpacked`` is of a document, which is held in memory; ``workbook`` of a workbook, whose sheets are streamed.
+    ``unpacked`` is of a document, which is held in memory; ``workbook`` of a workbook, whose sheets are streamed;
+    ``unpacked_stream`` of a compressed table.
     ``searched`` is how far a text is read to see which identifiers it holds; an enrichment reads all of it.
     """
 
     record: int = 8 << 20
     unpacked: int = 200 << 20
     workbook: int = 8 << 30
+    unpacked_stream: int = 20 << 30
     unpacked_seconds: float = math.inf
     document_text: int = 32 << 20
     searched: int = 8 << 20

@@ -46,7 +46,7 @@ class SourceFile(io.RawIOBase):
 class CountingSink(io.RawIOBase):
     """Passes bytes on and counts them; closing it leaves the sink open."""
 
-    def __init__(self, sink: BinaryIO) -> None:
+    def __init__(self, sink: BinaryIO | io.RawIOBase) -> None:
         super().__init__()
         self._sink = sink
         self.written = 0

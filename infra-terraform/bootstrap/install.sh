@@ -15,5 +15,8 @@ apply() {
 
 apply --filename "$REPOSITORY/argocd/install/_settings/namespace.yaml" --filename "$REPOSITORY/base/namespace/namespace.yaml"
 apply --kustomize "$REPOSITORY/argocd/install/$ENVIRONMENT"
-kubectl wait --for=condition=Established --timeout=60s customresourcedefinition/{applications,applicationsets,appprojects}.argoproj.io
+definitions=(customresourcedefinition/{applications,applicationsets,appprojects}.argoproj.io)
+# At first: to wait for a condition fails where there is none of any type yet.
+kubectl wait --for='jsonpath={.status.conditions[0].type}' --timeout=60s "${definitions[@]}"
+kubectl wait --for=condition=Established --timeout=60s "${definitions[@]}"
 apply --namespace argocd --kustomize "$REPOSITORY/argocd/projects"

@@ -1,3 +1,4 @@
+import shutil
 import socket
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 import yaml
 
 from common.departments import parse_department
+from local import preparation
 from local.addresses import Addresses
 from local.preparation import prepare
 from local.stack import Stack, StackError, check_ports, free_block, is_free
@@ -38,6 +40,19 @@ def test_ones_own_departments_are_beside_ours_each_with_its_address(own: Path, t
     assert (state.data / "stock" / "things.csv").read_text() == "id,name\n1,a\n"
     assert (state.data / "finance" / "vendors.parquet").is_file()
     assert {file.name for file in (state.path / "tokens").iterdir()} >= {"agentgateway", "application", "mcp-stock"}
+
+
+def test_more_departments_than_there_are_ports_for_are_refused(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 14):
+        (own / f"stock{number}.yaml").write_text(department(f"stock{number}"))
+        shutil.copytree(own / "stock", own / f"stock{number}")
+    state = StateFolder(tmp_path / "state")
+    assert len(prepare(state, Addresses(9000), own, own)) == 17
+    monkeypatch.setattr(preparation, "declared", lambda: {"notices": {}})
+    with pytest.raises(InvalidInput, match="there are 17 departments; one stack has ports for 16"):
+        prepare(state, Addresses(9000), own, own)
 
 
 def test_ones_own_department_may_take_the_place_of_ours(own: Path, tmp_path: Path) -> None:

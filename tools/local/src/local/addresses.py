@@ -5,6 +5,7 @@ from pathlib import Path
 
 BLOCK = 50
 MOST_DEPARTMENTS = 17
+"""Services that declare themselves take the places after the departments."""
 FRONTEND_PORTS = (8, 27, 28, 29)
 HOST = "127.0.0.1"
 OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -84,7 +85,7 @@ class Addresses:
         return f"{self.url(10 + index)}/mcp"
 
     def metrics_port(self, index: int) -> int:
-        """The metrics of the gateway (0), the application (1), the worker (2), and the departments from 3 on."""
+        """The metrics of the gateway (0), the application (1), the worker (2), then the departments and what else."""
         return self.port(30 + index)
 
     def port(self, offset: int) -> int:

@@ -11,6 +11,7 @@ from common.departments import Department, InvalidDepartment, parse_department
 from local import data
 from local.addresses import MOST_DEPARTMENTS, Addresses
 from local.cluster import write_identities
+from local.services import declared
 from local.state import InvalidInput, StateFolder
 from mcp_server.datasets import DataTable
 from mcp_server.errors import BrokenObject
@@ -29,8 +30,8 @@ def prepare(state: StateFolder, addresses: Addresses, departments: Path | None, 
     own = read_departments(departments) if departments is not None else {}
     check_data(own, data_dir)
     found |= own
-    if len(found) > MOST_DEPARTMENTS:
-        raise InvalidInput(f"there are {len(found)} departments; one stack has ports for {MOST_DEPARTMENTS}")
+    if len(found) > (most := MOST_DEPARTMENTS - len(declared())):
+        raise InvalidInput(f"there are {len(found)} departments; one stack has ports for {most}")
     for folder in (state.departments, state.data, state.logs, state.temporary, state.frontend, state.path / "tokens"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

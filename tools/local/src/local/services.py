@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from local import names
 from local.addresses import HOST, Addresses
 from local.state import StateFolder
 
-FRONTEND_PYTHON = Path(__file__).parents[4] / "services" / "frontend" / ".venv" / "bin" / "python"
+SERVICES = Path(__file__).parents[4] / "services"
+FRONTEND_PYTHON = SERVICES / "frontend" / ".venv" / "bin" / "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,17 @@ def base_environment() -> dict[str, str]:
     return inherited | {"PYTHONUNBUFFERED": "1", "NO_PROXY": local_only, "no_proxy": local_only}
 
 
+def declared() -> dict[str, dict[str, str]]:
+    """The services that a stack has because they say so, each with what it is told beside what every service is.
+
+    That is the table `[tool.local.environment]` of a service's pyproject.toml, which may be empty.
+    """
+    tools = {
+        file.parent.name: tomllib.loads(file.read_text()).get("tool", {}) for file in SERVICES.glob("*/pyproject.toml")
+    }
+    return {name: tool["local"]["environment"] for name, tool in sorted(tools.items()) if "local" in tool}
+
+
 def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str], frontends: int) -> list[Service]:
     """All processes of a stack, in the order in which they are worth starting."""
     jobs = {
@@ -64,6 +77,12 @@ def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str
         "JOBS_QUEUE_URL": f"{addresses.aws}/{names.ACCOUNT}/{names.JOBS_QUEUE}",
         "JOBS_TABLE": names.JOBS_TABLE,
     }
+
+    others = [
+        (place, name, name.replace("-", "_"), told)
+        for place, (name, told) in enumerate(declared().items(), len(departments))
+    ]
+    others_urls = {f"{module.upper()}_URL": addresses.url(10 + place) for place, _, module, _ in others}
 
     def ours(name: str, module: str, account: str, port: int, metrics: int, settings: Mapping[str, str]) -> Service:
         environment = {
@@ -75,6 +94,7 @@ def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str
             "SERVICE_ACCOUNT": account,
             "SERVICE_ACCOUNT_TOKEN_FILE": str(state.token(account)),
             **aws_environment(addresses),
+            **others_urls,
             **settings,
         }
         return Service(name, module, f"{addresses.url(port)}/readyz", environment)
@@ -95,6 +115,7 @@ def describe(state: StateFolder, addresses: Addresses, departments: Sequence[str
             ours(f"mcp-{name}", "mcp_server", f"mcp-{name}", 10 + index, 3 + index, _department(state, name))
             for index, name in enumerate(departments)
         ),
+        *(ours(name, module, name, 10 + place, 3 + place, told) for place, name, module, told in others),
         _edge(addresses, frontends),
         *(_frontend(state, addresses, index) for index in range(frontends)),
     ]

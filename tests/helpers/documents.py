@@ -3,7 +3,7 @@
 A block of commands says in a comment before it how it is tested:
 
 - `<!-- run: stack -->`: on the stack of the tests, as somebody who is logged in as alice; also `own stack`, `cluster`,
-  and `alone`, which needs nothing up.
+  `alone`, which needs nothing up, and `fresh clone`, which installs its own packages.
 - `<!-- not run: tests/system/test_demo.py::test_… -->`: that test does the same.
 - `<!-- not run: needs an AWS account -->`: and other reasons in `REASONS`; its form is checked.
 """
@@ -17,13 +17,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-PLACES = ("stack", "own stack", "cluster", "alone")
+PLACES = ("stack", "own stack", "cluster", "alone", "fresh clone")
 REASONS = (
     *("needs an AWS account", "needs a cluster on AWS", "needs GitHub"),
     *("needs root", "needs a browser", "needs the internet"),
 )
 FENCE = re.compile(
-    r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>.*?)^(?P=fence)$",
+    re.MULTILINE | re.DOTALL,
 )
 HEADING = re.compile(r"^#+ +(.*?)\s*$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)")

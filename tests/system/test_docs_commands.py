@@ -2,10 +2,12 @@
 
 import csv
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from tests.helpers.documents import blocks, clone, documents, run
+from tests.helpers.documents import ROOT, blocks, clone, documents, new_terminal, run
 from tests.helpers.stack import COMMANDS, Stack
 
 from local.stack import free_block
@@ -63,3 +65,14 @@ def test_commands_that_need_nothing_up_work(document: str, folder: Path) -> None
     # The clone's own packages, and not those that the environment was made from.
     sources = os.pathsep.join(str(source) for source in folder.glob("*/*/src"))
     run("alone", document, folder, {"PYTHONPATH": sources}, {})
+
+
+@pytest.mark.parametrize("document", with_blocks("fresh clone"))
+def test_what_is_added_to_a_fresh_clone_is_checked_and_taken_away_again(document: str, tmp_path: Path) -> None:
+    folder = tmp_path / "repository"
+    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True, timeout=60, env=new_terminal())
+    if (ROOT / ".mypy_cache").is_dir():  # or types are checked from nothing, which takes half a minute
+        shutil.copytree(ROOT / ".mypy_cache", folder / ".mypy_cache")
+    run("fresh clone", document, folder, {}, {})
+    changed = ["git", "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.run(changed, cwd=folder, check=True, capture_output=True, text=True).stdout == ""

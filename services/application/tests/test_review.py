@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from typing import Any
 
 import pyarrow as pa
@@ -197,3 +198,65 @@ def test_the_list_of_misses_goes_with_its_file(alice: Client) -> None:
     assert len(kept) == 2
     assert alice.call("DELETE", f"/api/files/{file}").status == 204
     assert alice.stack.keys(f"results/{job}/") == []
+
+
+def test_a_preview_says_why_its_rows_were_not_found(alice: Client) -> None:
+    wanted = {"file": alice.upload(CONTENT), "mapping": {"vendor_id": ["finance.vendors"]}}
+    (mapping,) = alice.call("POST", "/api/preview", document=wanted).json()["mapping"]
+    assert [(each["key"], each["cause"], each["proposals"]) for each in mapping["missed"]] == [
+        (key, PROPOSED[key]["cause"], PROPOSED[key]["proposals"]) for key in ("1", "V-0000", "nobody")
+    ]
+
+
+def test_a_department_that_fails_to_explain_does_not_hold_up_a_preview(alice: Client, finance: FakeDepartment) -> None:
+    def fail(tool: str) -> Any:
+        if tool == "finance_explain_keys":
+            raise RuntimeError
+        return None
+
+    finance.misbehave = fail
+    wanted = {"file": alice.upload(CONTENT), "mapping": {"vendor_id": ["finance.vendors"]}}
+    begin = time.monotonic()
+    (mapping,) = alice.call("POST", "/api/preview", document=wanted).json()["mapping"]
+    assert time.monotonic() - begin < 20, "it is tried for 3 seconds, and calls of a department for 30"
+    assert [(each["key"], each["cause"]) for each in mapping["missed"]] == [(key, None) for key in PROPOSED]
+
+
+def test_a_preview_shows_what_approved_keys_add(alice: Client) -> None:
+    wanted = {
+        "file": alice.upload(CONTENT),
+        "mapping": {"vendor_id": ["finance.vendors"]},
+        "approve": ["leading_zeros"],
+        "keys": {"finance.vendors": {"nobody": "V-00002"}},
+    }
+    preview = alice.call("POST", "/api/preview", document=wanted).json()
+    name = preview["columns"].index("vendor_id.finance.name")
+    assert [row[name] for row in preview["rows"]] == ["Vendor 1", "Vendor 1", None, "Vendor 2", "Vendor 1"]
+    assert preview["mapping"][0]["matched"] == 4
+
+
+def test_keys_and_causes_can_be_approved_with_the_job(alice: Client) -> None:
+    wanted = {
+        "approve": ["leading_zeros"],
+        "keys": {"finance.vendors": {"nobody": "V-00002", "of another month": "V-1"}},
+    }
+    job = alice.submit(alice.upload(CONTENT), mapping={"vendor_id": ["finance.vendors"]}, **wanted)
+    assert alice.wait(job)["status"] == "succeeded"
+    zeros = "V-00001 (leading zeros lost)"
+    used = [row["vendor_id.finance.matched_key"] for row in rows(alice, job)]
+    assert used == ["", zeros, "", "V-00002 (given by hand)", zeros]
+    assert alice.stack.multipart_uploads(f"results/{job}/") == []
+
+
+def test_an_approved_cause_that_no_key_has_changes_nothing(alice: Client) -> None:
+    mapping = {"vendor_id": ["finance.vendors"]}
+    job = alice.submit(alice.upload(b"vendor_id\nV-00001\n"), mapping=mapping, approve=["leading_zeros"])
+    assert alice.wait(job)["status"] == "succeeded"
+    assert [row["vendor_id.finance.matched_key"] for row in rows(alice, job)] == [""]
+
+
+def test_keys_of_a_data_set_that_the_file_does_not_have_are_refused(dana: Client) -> None:
+    wanted = {"file": dana.upload(CONTENT), "mapping": {"vendor_id": ["finance.vendors"]}}
+    answer = dana.call("POST", "/api/jobs", document={**wanted, "keys": {"hr.employees": {"1": "E-00001"}}})
+    assert (answer.status, answer.slug) == (422, "cannot-repair")
+    assert "hr.employees" in answer.json()["detail"]

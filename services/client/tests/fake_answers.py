@@ -40,6 +40,15 @@ PREVIEW: dict[str, Any] = {
             "evidence": ["2 of 2 values look like V-00000"],
             "matched": 1,
             "values": 2,
+            "missed": [
+                {
+                    "key": "V-9",
+                    "row": None,
+                    "cause": "leading_zeros",
+                    "dataset": None,
+                    "proposals": [{"key": "V-00009", "score": 98, "reason": "leading zeros"}],
+                }
+            ],
         }
     ],
     "unmapped": ["amount"],

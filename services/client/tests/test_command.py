@@ -318,6 +318,7 @@ def test_preview_shows_evidence_and_rows_and_leaves_no_file(
     shown = command("preview", invoices).stdout
     assert "vendor_id → finance.vendors  1 of 2 found" in shown
     assert "because 2 of 2 values look like V-00000" in shown
+    assert "not found: V-9, perhaps V-00009: --approve leading_zeros" in shown
     assert "Müller GmbH" in shown
     assert "Not keys: amount" in shown
     assert "--encoding windows-1252  a guess" in shown

@@ -13,9 +13,9 @@ from services.client.tests.conftest import Command
 from services.client.tests.fake_service import FakeService
 
 from common.causes import Approvable
-from fileproc.commands.review import Cause
 from fileproc.misses import read_workbook, workbook
 from fileproc.models import Misses, UnmatchedKey
+from fileproc.options import Cause
 
 KEYS = [
     {"key": "1", "row": 2, "cause": "leading_zeros", "proposals": [{"key": "00001", "score": 98, "reason": "zeros"}]},
@@ -72,6 +72,18 @@ def test_a_filled_in_workbook_begins_a_job_with_these_keys(
     assert done.exit_code == 0, done.output
     assert service.reviews == [{"approve": ["typo"], "keys": {"finance.vendors": {"1": "00001", "=1+1": "12"}}}]
     assert out.exists()
+
+
+def test_causes_and_keys_can_be_approved_with_the_file(
+    command: Command, service: FakeService, book: Path, invoices: Path, tmp_path: Path
+) -> None:
+    filled = openpyxl.load_workbook(book)
+    filled.worksheets[0]["I2"] = "00001"
+    filled.save(book)
+    done = command("enrich", invoices, "-o", tmp_path / "new.csv", "--approve", "typo", "--keys", book)
+    assert done.exit_code == 0, done.output
+    wish = service.wishes[-1]
+    assert (wish["approve"], wish["keys"]) == (["typo"], {"finance.vendors": {"1": "00001"}})
 
 
 def test_without_out_it_does_not_wait(command: Command, service: FakeService, job: str) -> None:

@@ -52,7 +52,12 @@ async def test_a_small_file_goes_in_and_comes_out_enriched(front: Gateway, files
         seen.append((progress, total))
 
     async with front.client("alice", mode=mode) as client:
-        chosen = {"mapping": MAPPING, "departments": ["finance"]}
+        chosen = {
+            "mapping": MAPPING,
+            "departments": ["finance"],
+            "approve": ["typo"],
+            "keys": {"finance.vendors": {"1": "2"}},
+        }
         job = await result(client, "files_submit_job", name="a ü.csv", text=CSV, **chosen)
         assert files.files[job["file_id"]] == ("alice", "a ü.csv", CSV.encode())
         assert job["asked"] == {"file": job["file_id"], **chosen}

@@ -160,11 +160,12 @@ class Job(Record):
 
     ``holder`` is a name that one claim gave itself; ``heartbeat`` is in milliseconds;
     ``caller`` is the header that the caller had at submission, valid until ``caller_until``; ``traceparent`` is the
-    trace of that request, if it was traced. ``review_of`` is the job whose missing keys were repaired for this one.
+    trace of that request, if it was traced. ``approve`` are causes of keys
+    that are not found; ``repairs`` is how many keys are replaced; ``review_of`` is the job that this one repairs.
     """
 
     structured: ClassVar[frozenset[str]] = frozenset(
-        {"departments", "mapping", "options", "progress", "error", "result"}
+        {"departments", "mapping", "options", "approve", "progress", "error", "result"}
     )
 
     id: str
@@ -178,6 +179,8 @@ class Job(Record):
     departments: tuple[str, ...]
     mapping: tuple[MappedDataset, ...]
     options: FileOptions = DETECT_ALL
+    approve: tuple[str, ...] = ()
+    repairs: int = 0
     review_of: str | None = None
     status: Status = "queued"
     fence: int = 0

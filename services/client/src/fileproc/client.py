@@ -130,10 +130,12 @@ class Client:
         mapping: Mapping[str, Sequence[str]] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
         options: Mapping[str, Any] | None = None,
+        approve: Sequence[str] = (),
+        keys: Mapping[str, Mapping[str, str]] | None = None,
         rows: int = 10,
     ) -> Preview:
         """The first rows enriched, and why which column was taken for a key. See `submit` for the arguments."""
-        body = _wish(file_id, departments, mapping, columns, options) | {"rows": rows}
+        body = _wish(file_id, departments, mapping, columns, options, approve, keys) | {"rows": rows}
         return parse(self._api.request("POST", "/api/preview", json=body), Preview)
 
     def submit(
@@ -144,6 +146,8 @@ class Client:
         mapping: Mapping[str, Sequence[str]] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
         options: Mapping[str, Any] | None = None,
+        approve: Sequence[str] = (),
+        keys: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Job:
         """Begin to enrich a file. However often the request has to be repeated, it makes one job.
 
@@ -153,11 +157,14 @@ class Client:
             mapping: Data sets by input column, such as `{"vendor_id": ["finance.vendors"]}`; otherwise they are found.
             columns: The columns to add, by data set; otherwise all that the caller may see.
             options: How the file is read, such as `{"sheet": 2, "header_row": 3}`; otherwise it is detected.
+            approve: Causes, such as `leading_zeros`: of every key that is not found with one of them, the best proposal
+                is used.
+            keys: The key to use by data set and by the key in the file: `{"finance.vendors": {"1": "V-00001"}}`.
 
         Raises:
             UnclearMapping: Which column is which key has to be said.
         """
-        body = _wish(file_id, departments, mapping, columns, options)
+        body = _wish(file_id, departments, mapping, columns, options, approve, keys)
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return parse(self._api.request("POST", "/api/jobs", json=body, headers=headers), Job)
 
@@ -268,6 +275,8 @@ def _wish(
     mapping: Mapping[str, Sequence[str]] | None,
     columns: Mapping[str, Sequence[str]] | None,
     options: Mapping[str, Any] | None,
+    approve: Sequence[str],
+    keys: Mapping[str, Mapping[str, str]] | None,
 ) -> dict[str, Any]:
     """What is to be done with a file, without what is left to the service."""
     wishes: dict[str, Any] = {
@@ -275,5 +284,7 @@ def _wish(
         "mapping": mapping,
         "columns": columns,
         "options": options,
+        "approve": list(approve) or None,
+        "keys": keys,
     }
     return {"file": file_id} | {name: wish for name, wish in wishes.items() if wish is not None}

@@ -84,14 +84,38 @@ class Question(Model):
     detail: str
 
 
+class Proposal(Model):
+    """A key of the data set that may have been meant; `score` is 0 to 100."""
+
+    key: str
+    score: float
+    reason: str
+
+
+class UnmatchedKey(Model):
+    """A key that the data set does not have, and the row where it was first seen.
+
+    Attributes:
+        cause: Why it was not found, in a word for programs (`CauseCount` has one for people).
+        dataset: The other data set that has it.
+    """
+
+    key: str
+    row: int | None = None
+    cause: str | None = None
+    dataset: str | None = None
+    proposals: tuple[Proposal, ...] = ()
+
+
 class PreviewMapping(Model):
-    """A column that was taken for a key, and why; `matched` of `values` filled cells were found."""
+    """A column that was taken for a key, and why; `matched` of `values` filled cells were found, `missed` were not."""
 
     column: str
     dataset: str
     evidence: tuple[str, ...] = ()
     matched: int
     values: int
+    missed: tuple[UnmatchedKey, ...] = ()
 
 
 class Detection(Model):
@@ -194,6 +218,7 @@ class Job(Model):
     status: Status
     departments: tuple[str, ...] = ()
     mapping: tuple[JobMapping, ...] = ()
+    approve: tuple[str, ...] = ()
     review_of: str | None = None
     attempts: int = 0
     progress: Progress = Progress()
@@ -251,29 +276,6 @@ class Departments(Model):
     """All departments that the caller may use."""
 
     departments: tuple[Department, ...]
-
-
-class Proposal(Model):
-    """A key of the data set that may have been meant; `score` is 0 to 100."""
-
-    key: str
-    score: float
-    reason: str
-
-
-class UnmatchedKey(Model):
-    """A key that the data set does not have, and the row where it was first seen.
-
-    Attributes:
-        cause: Why it was not found, in a word for programs (`CauseCount` has one for people).
-        dataset: The other data set that has it.
-    """
-
-    key: str
-    row: int | None = None
-    cause: str | None = None
-    dataset: str | None = None
-    proposals: tuple[Proposal, ...] = ()
 
 
 class Misses(Model):

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+class Cause(StrEnum):
+    """Why a key was not found, where another one can be proposed."""
+
+    WHITE_SPACE = "white_space"
+    LETTER_CASE = "letter_case"
+    SEPARATORS = "separators"
+    LEADING_ZEROS = "leading_zeros"
+    LOOK_ALIKES = "look_alikes"
+    NUMBER_FORMAT = "number_format"
+    PREFIX_OR_SUFFIX = "prefix_or_suffix"
+    TYPO = "typo"
+    NAME = "name"
+
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, as `fileproc jobs` lists it.")]
@@ -58,6 +74,14 @@ AddOnly = Annotated[
     list[str] | None,
     typer.Option("--add-only", metavar="COLUMN", help="Add only this, as in finance.vendors.name; repeatable."),
 ]
+Approve = Annotated[
+    list[Cause] | None,
+    typer.Option("--approve", "-a", help="Use the best proposal for every key with this cause; repeatable."),
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option("--keys", metavar="FILE.xlsx", help="Use the keys that a workbook of `review` was filled in with."),
+]
 Raw = Annotated[bool, typer.Option("--raw", help="Write texts that look like formulas as they are, for programs.")]
 
 
@@ -81,6 +105,15 @@ def columns(pairs: list[str] | None) -> dict[str, list[str]] | None:
             raise typer.BadParameter(f"{pair!r} is not of the form department.dataset=column.", param_hint="--column")
         found.setdefault(_dataset(dataset, "--column"), []).append(column)
     return found or None
+
+
+def keys(path: Path | None) -> dict[str, dict[str, str]] | None:
+    """The keys of a workbook, by data set and by the key in the file. Raises `InvalidRequest`."""
+    if path is None:
+        return None
+    from fileproc.misses import read_workbook  # openpyxl takes as long to import as all else
+
+    return read_workbook(path)
 
 
 def file_options(**chosen: str | int | bool | list[str] | None) -> dict[str, Any] | None:

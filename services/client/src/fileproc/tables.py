@@ -31,6 +31,8 @@ from fileproc.models import (
 from fileproc.progress import figures
 
 _CELL_WIDTH = 28
+_MISSED = 5
+"""Keys of the first rows that were not found and are shown, of each column."""
 _STATUS_STYLES = {"succeeded": "green", "failed": "red", "cancelled": "dim", "running": "cyan", "queued": "yellow"}
 
 
@@ -136,6 +138,10 @@ def show_preview(out: Console, preview: Preview) -> None:
         out.print(Text.assemble((clean(entry.column), "bold"), " → ", (entry.dataset, "cyan"), (found, style)))
         for reason in entry.evidence:
             out.print(Text(f"  because {clean(reason)}", "dim"))
+        for miss in entry.missed[:_MISSED]:
+            perhaps = " or ".join(each.key for each in miss.proposals)
+            meant = f", perhaps {perhaps}: --approve {miss.cause}" if perhaps else ""
+            out.print(Text(f"  not found: {clean(miss.key)}{clean(meant)}", "yellow"), soft_wrap=True)
     for question in preview.questions:
         out.print(
             Text.assemble((clean(question.column), "bold"), " → ", ("?", "bold yellow"), f"  {clean(question.detail)}")

@@ -86,7 +86,18 @@ class Source(Arguments):
         return content
 
 
-class _Enrichment(Source):
+class _Approved(Arguments):
+    approve: tuple[Approvable, ...] = Field(
+        default=(), description="Causes: of every key with one of them, the best proposal is used."
+    )
+    keys: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="The key to use for a key that was not found, by data set, such as "
+        "{'department.dataset': {'key in the file': 'key to use'}}.",
+    )
+
+
+class _Enrichment(Source, _Approved):
     departments: tuple[str, ...] | None = Field(
         default=None, description="Departments whose data to add; without it, all that match and are yours."
     )
@@ -105,7 +116,9 @@ class _Enrichment(Source):
 
     def choices(self) -> dict[str, object]:
         """What was chosen, as the application takes it."""
-        return self.model_dump(include={"departments", "mapping", "columns", "options"}, exclude_defaults=True)
+        return self.model_dump(
+            include={"departments", "mapping", "columns", "options", "approve", "keys"}, exclude_defaults=True
+        )
 
 
 class Preview(_Enrichment):
@@ -142,17 +155,8 @@ class JobMisses(OneJob):
     limit: int = Field(default=100, strict=True, ge=1, le=1000, description="The maximum number to list of a column.")
 
 
-class ReviewJob(OneJob):
+class ReviewJob(OneJob, _Approved):
     """Of `files_review_job`."""
-
-    approve: tuple[Approvable, ...] = Field(
-        default=(), description="Causes: of every key with one of them, the best proposal is used."
-    )
-    keys: dict[str, dict[str, str]] = Field(
-        default_factory=dict,
-        description="The key to use for a key that was not found, by data set, such as "
-        "{'department.dataset': {'key in the file': 'key to use'}}.",
-    )
 
 
 class OneFile(Arguments):

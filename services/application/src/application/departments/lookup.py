@@ -144,8 +144,8 @@ class DepartmentLookup:
             lambda content: _batch(dataset, content, keys, columns),
         )
 
-    def explain(self, dataset: DatasetRef, keys: Sequence[str]) -> Sequence[ExplainedKey]:
-        """Why keys were not found, in their order; at most ``MAX_KEYS_PER_EXPLANATION``.
+    def explain(self, dataset: DatasetRef, keys: Sequence[str], seconds: float) -> Sequence[ExplainedKey]:
+        """Why keys were not found, in their order; at most ``MAX_KEYS_PER_EXPLANATION``, within ``seconds``.
 
         Raises:
             DepartmentRefused: The department does not offer it.
@@ -158,7 +158,7 @@ class DepartmentLookup:
             "explain_keys",
             arguments,
             lambda content: _explanations(dataset, content, keys),
-            total_seconds=min(_EXPLAIN_SECONDS, self._total_seconds),
+            total_seconds=min(_EXPLAIN_SECONDS, seconds, self._total_seconds),
         )
 
     def stop(self) -> None:
@@ -175,8 +175,9 @@ class DepartmentLookup:
         parse: Callable[[dict[str, Any]], Answer],
         total_seconds: float | None = None,
     ) -> Answer:
-        deadline = time.monotonic() + (total_seconds or self._total_seconds)
-        pause, seconds = _FIRST_PAUSE, self._call_seconds
+        total = self._total_seconds if total_seconds is None else total_seconds
+        deadline = time.monotonic() + total
+        pause, seconds = _FIRST_PAUSE, min(self._call_seconds, total)
         while True:
             try:
                 return parse(structured_content(self._call(department, tool, arguments, seconds), department))

@@ -104,7 +104,12 @@ def _enriched(
         )
         mappings = tuple(
             PreviewMapping(
-                entry.column, str(entry.dataset.ref), entry.evidence, tally.matched, tally.matched + tally.unmatched
+                entry.column,
+                str(entry.dataset.ref),
+                entry.evidence,
+                tally.matched,
+                tally.matched + tally.unmatched,
+                tally.sample,
             )
             for entry, tally in zip(mapping, joiner.tallies, strict=True)
         )

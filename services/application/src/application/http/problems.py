@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from application.aws.clients import AwsError, is_transient
 from application.engine import DepartmentUnavailable, InputError, Question
-from application.errors import DepartmentRefused, ObjectGone, TooSlow
+from application.errors import CannotRepair, DepartmentRefused, ObjectGone, TooSlow
 from application.http.questions import question_documents
 from application.sandbox import EngineFailed
 from application.usage import StorageFull, TooManyJobs, TooManyUploads
@@ -63,6 +63,11 @@ def department_unavailable(error: DepartmentUnavailable) -> Problem:
     headers = {"retry-after": "5"}
     title = "A department is not available"
     return Problem(503, "department-unavailable", title, detail, headers, department=error.department)
+
+
+def cannot_repair(error: Exception) -> Problem:
+    """What was approved for keys that are not found."""
+    return Problem(422, "cannot-repair", "The keys cannot be repaired", str(error))
 
 
 def file_gone() -> Problem:
@@ -165,6 +170,7 @@ def install(app: FastAPI) -> None:
     answer(RequestValidationError, of_validation)
     answer(InputError, of_input_error)
     answer(DepartmentUnavailable, of_department)
+    answer(CannotRepair, cannot_repair)
     answer(ObjectGone, lambda _: file_gone())
     answer(TooManyJobs, lambda error: too_many_jobs(cast("TooManyJobs", error)))
     answer(TooManyUploads, lambda error: too_many_uploads(cast("TooManyUploads", error)))

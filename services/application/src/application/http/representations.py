@@ -73,6 +73,7 @@ def job_document(job: Job) -> dict[str, Any]:
             for entry in job.mapping
         ],
         options=job.options,
+        approve=list(job.approve),
         review_of=job.review_of,
         attempts=job.attempts,
         progress=job.progress,
@@ -98,6 +99,7 @@ def preview_document(preview: Preview) -> dict[str, Any]:
                 evidence=list(entry.evidence),
                 matched=entry.matched,
                 values=entry.values,
+                missed=list(entry.missed),
             )
             for entry in preview.mapping
         ],

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from application.engine import UnmatchedKey
 from application.jobs.repairs import Misses
 from application.records import JobProgress
 from common.file_options import FileOptions
@@ -107,6 +108,7 @@ class JobDocument(BaseModel):
     departments: list[str]
     mapping: list[JobMapping]
     options: FileOptions
+    approve: list[str]
     review_of: str | None
     attempts: int
     progress: JobProgress
@@ -133,13 +135,14 @@ class MissesDocument(BaseModel):
 
 
 class PreviewMapping(BaseModel):
-    """A column that was taken for a key: why, and how many of its values were found among the rows shown."""
+    """A column that was taken for a key: why, and which of its values were found among the rows shown."""
 
     column: str
     dataset: str
     evidence: list[str]
     matched: int
     values: int
+    missed: list[UnmatchedKey]
 
 
 class QuestionDocument(BaseModel):

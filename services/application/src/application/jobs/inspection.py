@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from application.aws.source import ObjectSource
 from application.departments.lookup import DepartmentLookup
-from application.engine import Cancelled, Limits, MappingProposal, Preview
+from application.engine import Cancelled, Limits, Lookup, MappingProposal, Preview
 from application.http import problems
 from application.records import File
 from application.sandbox import Budget, Cancellation, Sandbox
@@ -45,7 +45,7 @@ class FileInspector:
         )
 
     def preview(
-        self, file: File, source: ObjectSource, lookup: DepartmentLookup, cancellation: Cancellation, **wanted: Any
+        self, file: File, source: ObjectSource, lookup: Lookup, cancellation: Cancellation, **wanted: Any
     ) -> Preview:
         """As ``engine.preview``; raises also ``Cancelled``, and a ``Problem`` where there is no turn for too long."""
         with self._turn(file.owner, cancellation):

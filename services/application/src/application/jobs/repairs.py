@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from application.engine import ColumnInfo, DatasetRef, Lookup, LookupBatch, MappingReport, Report, UnmatchedKey
+from application.engine import ColumnInfo, DatasetRef, Lookup, LookupBatch, MappingReport, Preview, Report, UnmatchedKey
 from application.engine.core.model import DatasetInfo
 from application.errors import CannotRepair
 from application.records import MappedDataset
-from common.causes import DESCRIPTIONS, Approvable
+from common.causes import DESCRIPTIONS
 
 MATCHED_KEY = "matched_key"
 """The added column that says which key was used in place of the cell's own, and why."""
@@ -29,19 +29,6 @@ class Misses(BaseModel):
     column: str
     dataset: str
     keys: tuple[UnmatchedKey, ...]
-
-
-class Review(BaseModel):
-    """What a person decided about the keys that a job did not find.
-
-    ``approve`` takes the best proposal of every key with such a cause, where there is one best. ``keys`` has by data
-    set the key to use for a key as it stands in the file; an empty one leaves it unmatched.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    approve: frozenset[Approvable] = frozenset()
-    keys: dict[str, dict[str, str]] = Field(default_factory=dict, max_length=1000)
 
 
 class Repair(BaseModel):
@@ -69,34 +56,58 @@ def misses_of(report: Report) -> tuple[Misses, ...]:
     )
 
 
-def reviewed(review: Review, misses: Sequence[Misses], before: Repairs) -> Repairs:
+def misses_of_preview(preview: Preview) -> tuple[Misses, ...]:
+    """The keys that the rows of a preview did not find."""
+    return tuple(Misses(column=each.column, dataset=each.dataset, keys=each.missed) for each in preview.mapping)
+
+
+def approved(causes: Collection[str], misses: Sequence[Misses], before: Repairs) -> Repairs:
+    """``before``, and the best proposal of each key with one of these causes, where there is one best."""
+    repairs = {dataset: dict(pairs) for dataset, pairs in before.items()}
+    for each in misses:
+        for miss in each.keys:
+            if miss.cause is not None and miss.cause in causes and (key := _best(miss)) is not None:
+                repair = Repair(key=key, reason=DESCRIPTIONS[miss.cause])
+                repairs.setdefault(each.dataset, {}).setdefault(miss.key, repair)
+    return repairs
+
+
+def by_hand(keys: Mapping[str, Mapping[str, str]], before: Repairs) -> Repairs:
+    """``before`` with other keys for some; an empty one takes a repair back.
+
+    Raises:
+        CannotRepair: There are more than can be.
+    """
+    repairs = {dataset: dict(pairs) for dataset, pairs in before.items()}
+    for dataset, pairs in keys.items():
+        for cell, key in pairs.items():
+            if stripped := key.strip():
+                repairs.setdefault(dataset, {})[cell] = Repair(key=stripped, reason=BY_HAND)
+            else:
+                repairs.get(dataset, {}).pop(cell, None)
+    if (count := sum(map(len, repairs.values()))) > MAX_REPAIRS:
+        raise CannotRepair(f"{count:,} keys would be repaired, and {MAX_REPAIRS:,} can be. Mend the file instead.")
+    return repairs
+
+
+def reviewed(
+    causes: Collection[str], keys: Mapping[str, Mapping[str, str]], misses: Sequence[Misses], before: Repairs
+) -> Repairs:
     """The repairs of a job that repairs another, whose own repairs were ``before``.
 
     Raises:
         CannotRepair: Nothing is repaired, more than can be, or a key is not among those that were not found.
     """
-    repairs = {dataset: dict(pairs) for dataset, pairs in before.items()}
-    missed: dict[str, set[str]] = {}
-    approved = 0
+    missed: dict[str, set[str]] = {dataset: set(pairs) for dataset, pairs in before.items()}
     for each in misses:
         missed.setdefault(each.dataset, set()).update(miss.key for miss in each.keys)
-        for miss in each.keys:
-            if miss.cause in review.approve and (key := _best(miss)) is not None:
-                repairs.setdefault(each.dataset, {})[miss.key] = Repair(key=key, reason=DESCRIPTIONS[miss.cause])
-                approved += 1
-    for dataset, pairs in review.keys.items():
-        for cell, key in pairs.items():
-            if cell not in missed.get(dataset, ()) and cell not in before.get(dataset, ()):
+    for dataset, pairs in keys.items():
+        for cell in pairs:
+            if cell not in missed.get(dataset, ()):
                 raise CannotRepair(f"{cell!r} is not among the keys of {dataset} that were not found.")
-            if key := key.strip():
-                repairs.setdefault(dataset, {})[cell] = Repair(key=key, reason=BY_HAND)
-                approved += 1
-            else:
-                repairs.get(dataset, {}).pop(cell, None)
-    if not approved:
+    repairs = by_hand(keys, approved(causes, misses, before))
+    if repairs == before:
         raise CannotRepair("No key that was not found has an approved cause with one best proposal, or a key by hand.")
-    if (count := sum(map(len, repairs.values()))) > MAX_REPAIRS:
-        raise CannotRepair(f"{count:,} keys would be repaired, and {MAX_REPAIRS:,} can be. Mend the file instead.")
     return repairs
 
 
@@ -108,17 +119,22 @@ def _best(miss: UnmatchedKey) -> str | None:
     return first.key
 
 
-def with_matched_key(mapping: Sequence[MappedDataset], repairs: Repairs) -> tuple[MappedDataset, ...]:
-    """The mapping, with the column ``matched_key`` of each data set that has repairs.
+def with_matched_key(mapping: Sequence[MappedDataset], datasets: Collection[str]) -> tuple[MappedDataset, ...]:
+    """The mapping, with the column ``matched_key`` of each of these data sets.
 
     Raises:
         CannotRepair: A data set has a column of that name itself.
     """
-    return tuple(_with_matched_key(entry) if str(entry.dataset.ref) in repairs else entry for entry in mapping)
+    return tuple(_with_matched_key(entry) if str(entry.dataset.ref) in datasets else entry for entry in mapping)
+
+
+def says_matched_key(entry: MappedDataset) -> bool:
+    """Whether a job adds the column ``matched_key`` for this data set."""
+    return entry.columns[-1:] == (_MATCHED_KEY,)
 
 
 def _with_matched_key(entry: MappedDataset) -> MappedDataset:
-    if entry.columns[-1:] == (_MATCHED_KEY,):
+    if says_matched_key(entry):
         return entry
     if any(column.name == MATCHED_KEY for column in entry.columns):
         raise CannotRepair(
@@ -128,12 +144,13 @@ def _with_matched_key(entry: MappedDataset) -> MappedDataset:
 
 
 class RepairedLookup:
-    """A ``Lookup`` that asks another for the approved keys, and says in ``matched_key`` where it did."""
+    """A ``Lookup`` that asks another for the approved keys."""
 
-    def __init__(self, lookup: Lookup, repairs: Repairs) -> None:
-        """Nothing is looked up yet."""
+    def __init__(self, lookup: Lookup, repairs: Repairs, saying: Collection[str] = ()) -> None:
+        """For the data sets ``saying``, the last column is ``matched_key``: where another key was used, and why."""
         self._lookup = lookup
         self._repairs = repairs
+        self._saying = saying
         self._lock = threading.Lock()
         self._found: dict[str, set[str]] = {dataset: set() for dataset in repairs}
 
@@ -143,16 +160,20 @@ class RepairedLookup:
 
     def lookup(self, dataset: DatasetRef, keys: Sequence[str], columns: Sequence[str]) -> LookupBatch:
         """As the other's, with the rows of approved keys."""
-        pairs = self._repairs.get(str(dataset))
-        if pairs is None:
+        if not self._repairs and not self._saying:
             return self._lookup.lookup(dataset, keys, columns)
+        name = str(dataset)
+        pairs, says = self._repairs.get(name, {}), name in self._saying
         used = [pairs[key].key if key in pairs else key for key in keys]
         distinct = list(dict.fromkeys(used))
-        batch = self._lookup.lookup(dataset, distinct, columns[:-1])
+        batch = self._lookup.lookup(dataset, distinct, columns[:-1] if says else columns)
         rows = dict(zip(distinct, batch.rows, strict=True))
         found = {key for key in pairs.keys() & set(keys) if rows[pairs[key].key] is not None}
-        with self._lock:
-            self._found[str(dataset)] |= found
+        if found:
+            with self._lock:
+                self._found[name] |= found
+        if not says:
+            return LookupBatch(batch.version, tuple(columns), [rows[other] for other in used])
         return LookupBatch(
             batch.version,
             tuple(columns),

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.causes import Approvable
 from common.file_options import DETECT_ALL, FileOptions
 
 
-class JobRequest(BaseModel):
-    """What is to be done with a file: by default, all that can be found in all departments that the caller may use."""
+class Review(BaseModel):
+    """What a person approves for keys that are not found.
+
+    ``approve`` takes the best proposal of every key with such a cause, where there is one best. ``keys`` has by data
+    set the key to use for a key as it stands in the file; in a review, an empty one takes a repair back.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    approve: tuple[Approvable, ...] = ()
+    keys: dict[str, dict[str, str]] = Field(default_factory=dict, max_length=1000)
+
+
+class JobRequest(Review):
+    """What is to be done with a file: by default, all that can be found in all departments that the caller may use."""
 
     file: str = Field(max_length=64)
     departments: list[str] | None = Field(default=None, max_length=100)

@@ -14,8 +14,7 @@ from application.http.dependencies import JobsDep, TurnsDep
 from application.http.openapi import answers
 from application.http.representations import job_document, preview_document
 from application.http.schemas import JobDocument, JobPage, PreviewDocument
-from application.jobs.repairs import Review
-from application.jobs.requests import JobRequest, PreviewRequest
+from application.jobs.requests import JobRequest, PreviewRequest, Review
 from application.records import Job
 
 router = APIRouter(prefix="/api")

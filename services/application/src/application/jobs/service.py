@@ -24,9 +24,20 @@ from application.engine import InputError, Preview, Report, decide
 from application.errors import CannotRepair, Conflict, Fenced, ObjectGone
 from application.files.service import FileService
 from application.http import problems
+from application.jobs.explaining import explained_preview
 from application.jobs.inspection import FileInspector
-from application.jobs.repairs import MISSES, Misses, Repairs, Review, reviewed, with_matched_key
-from application.jobs.requests import JobRequest, PreviewRequest
+from application.jobs.repairs import (
+    MISSES,
+    Misses,
+    RepairedLookup,
+    Repairs,
+    approved,
+    by_hand,
+    misses_of_preview,
+    reviewed,
+    with_matched_key,
+)
+from application.jobs.requests import JobRequest, PreviewRequest, Review
 from application.jobs.store import JobStore, KeyTaken
 from application.records import CALLER_SECONDS, File, Job, JobProgress, JobResult, MappedDataset, is_id, iso, new_id
 from application.sandbox import Cancellation
@@ -42,6 +53,7 @@ log = structlog.get_logger()
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _MAX_MAPPING_BYTES = 200_000
 """Half of what DynamoDB takes as one item."""
+_LATER_CHOICES = ("options", "approve", "keys")
 _CANCEL_TRIES = 5
 _RESULT_TRIES = 6
 
@@ -77,55 +89,64 @@ class JobService:
         """The first rows of a file, enriched; raises as ``submit``."""
         file = self._files.find(wanted.file, caller.subject)
         lookup = self._lookup(cancellation, wanted, caller)
-        with closing(self._files.content(file)) as source:
-            return self._inspector.preview(
-                file,
-                source,
-                lookup,
-                cancellation,
-                departments=wanted.departments,
-                given=wanted.mapping,
-                columns=wanted.columns,
-                options=wanted.options,
-                rows=wanted.rows,
-            )
+
+        def run(repairs: Repairs) -> Preview:
+            with closing(self._files.content(file)) as source:
+                preview = self._inspector.preview(
+                    file,
+                    source,
+                    RepairedLookup(lookup, repairs),
+                    cancellation,
+                    departments=wanted.departments,
+                    given=wanted.mapping,
+                    columns=wanted.columns,
+                    options=wanted.options,
+                    rows=wanted.rows,
+                )
+            return explained_preview(preview, lookup)
+
+        repairs = by_hand(wanted.keys, {})
+        preview = run(repairs)
+        more = approved(wanted.approve, misses_of_preview(preview), repairs)
+        return preview if more == repairs else run(more)
 
     def submit(self, cancellation: Cancellation, wanted: JobRequest, caller: Caller, key: str | None) -> Job:
         """Start a job; or find the one that this idempotency key started.
 
         Raises:
-            Problem, InputError, DepartmentUnavailable, ObjectGone: It cannot be started.
+            Problem, InputError, CannotRepair, DepartmentUnavailable, ObjectGone: It cannot be started.
             TooManyJobs, StorageFull: The caller uses as much as they may.
         """
-        # Without options a request has the hash that it had before there were any.
-        asked = wanted.model_dump(exclude=None if wanted.options.given else {"options"})
+        repairs = by_hand(wanted.keys, {})
 
         def new_job(file: File) -> Job:
-            return self._new_job(file, wanted.options, caller, self._mapping(cancellation, file, wanted, caller))
+            mapping = self._mapping(cancellation, file, wanted, caller)
+            mapped = {str(entry.dataset.ref) for entry in mapping}
+            if unused := sorted(repairs.keys() - mapped):
+                raise CannotRepair(f"No column of this file has keys of {unused[0]}.")
+            noted = with_matched_key(mapping, mapped if wanted.approve else repairs)
+            return self._new_job(file, caller, noted, wanted.options, repairs, approve=wanted.approve)
 
-        return self._start(wanted.file, caller, key, asked, new_job)
+        # What was not chosen is left out: a request has the hash that it had before there was the choice.
+        asked = wanted.model_dump(exclude={name for name in _LATER_CHOICES if not getattr(wanted, name)})
+        return self._start(wanted.file, caller, key, asked, new_job, repairs)
 
     def review(self, job: str, wanted: Review, caller: Caller, key: str | None) -> Job:
         """Start a job that does the same, with the keys that a person approved in place of those it did not find.
 
         Raises:
-            Problem: It cannot be started.
+            Problem, CannotRepair: It cannot be started.
             TooManyJobs, StorageFull: The caller uses as much as they may.
         """
         present, _ = self.finished(job, caller)
-        try:
-            repairs = reviewed(wanted, self.misses(present), self._store.repairs(present))
-            mapping = with_matched_key(present.mapping, repairs)
+        repairs = reviewed(wanted.approve, wanted.keys, self.misses(present), self._store.repairs(present))
+        mapping = with_matched_key(present.mapping, repairs)
 
-            def new_job(file: File) -> Job:
-                return self._new_job(file, present.options, caller, mapping).model_copy(
-                    update={"review_of": present.id}
-                )
+        def new_job(file: File) -> Job:
+            return self._new_job(file, caller, mapping, present.options, repairs, review_of=present.id)
 
-            asked = {"job": present.id, "approve": sorted(wanted.approve), "keys": wanted.keys}
-            return self._start(present.file_id, caller, key, asked, new_job, repairs)
-        except CannotRepair as error:
-            raise Problem(422, "cannot-repair", "The keys cannot be repaired", str(error)) from error
+        asked = {"job": present.id, **wanted.model_dump()}
+        return self._start(present.file_id, caller, key, asked, new_job, repairs)
 
     def _start(
         self,
@@ -134,7 +155,7 @@ class JobService:
         key: str | None,
         asked: dict[str, Any],
         new_job: Callable[[File], Job],
-        repairs: Repairs | None = None,
+        repairs: Repairs,
     ) -> Job:
         request_hash = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
         if key is not None and not _KEY.fullmatch(key):
@@ -293,7 +314,17 @@ class JobService:
         except InputError as error:
             raise problems.of_proposal(error, proposal.questions) from error
 
-    def _new_job(self, file: File, options: FileOptions, caller: Caller, mapping: tuple[MappedDataset, ...]) -> Job:
+    def _new_job(
+        self,
+        file: File,
+        caller: Caller,
+        mapping: tuple[MappedDataset, ...],
+        options: FileOptions,
+        repairs: Repairs,
+        *,
+        approve: tuple[str, ...] = (),
+        review_of: str | None = None,
+    ) -> Job:
         now = time.time()
         job = Job(
             id=new_id(),
@@ -308,6 +339,9 @@ class JobService:
             departments=tuple(sorted({entry.dataset.ref.department for entry in mapping})),
             mapping=mapping,
             options=options,
+            approve=approve,
+            repairs=sum(map(len, repairs.values())),
+            review_of=review_of,
             heartbeat=int(now * 1000),
             progress=JobProgress(total_bytes=file.size),
             created_at=iso(now),

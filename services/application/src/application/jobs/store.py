@@ -71,9 +71,7 @@ class JobStore:
             raise KeyTaken
         return job
 
-    def submit(
-        self, job: Job, file: File, key: str | None, request_hash: str, usage: Usage, repairs: Repairs | None = None
-    ) -> None:
+    def submit(self, job: Job, file: File, key: str | None, request_hash: str, usage: Usage, repairs: Repairs) -> None:
         """Keep a new job, and the keys that were approved for it.
 
         Raises:
@@ -94,7 +92,7 @@ class JobStore:
         ]
         if key is not None:
             writes.append(self._keep_key(job, key, request_hash))
-        if repairs is not None:
+        if job.repairs:
             data = gzip.compress(REPAIRS.dump_json(repairs), 6)
             if len(data) > _MOST_BYTES:
                 raise CannotRepair(
@@ -107,7 +105,7 @@ class JobStore:
 
     def repairs(self, job: Job) -> Repairs:
         """The keys that were approved for a job."""
-        if job.review_of is None:
+        if not job.repairs:
             return {}
         pk, sk = _repairs_key(job).values()
         item = self._table.get((pk, sk))

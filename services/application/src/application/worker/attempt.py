@@ -22,11 +22,11 @@ from application.aws.source import ObjectSource
 from application.departments.lookup import DepartmentLookup
 from application.engine import DEFAULT_LIMITS, Cancelled, Progress, Report
 from application.errors import Fenced
-from application.jobs.repairs import MISSES, RepairedLookup, Repairs, misses_of
+from application.jobs.explaining import EXPLAINED_KEYS, explained, shortened
+from application.jobs.repairs import MISSES, RepairedLookup, Repairs, approved, misses_of, says_matched_key
 from application.records import Job, JobResult
 from application.sandbox import Budget, Cancellation
 from application.worker.context import Context
-from application.worker.explaining import EXPLAINED_KEYS, explained, shortened
 from application.worker.tracker import Tracker
 from common.telemetry import span
 
@@ -110,12 +110,34 @@ class Attempt:
             await beats
 
     def _enrich(self, repairs: Repairs) -> tuple[JobResult, Report]:
-        """Serve the engine: write the result under this attempt's own key. Nothing is left if this raises."""
+        """Write the result under this attempt's own key. Nothing is left if this raises.
+
+        Which proposals were approved with the job is known when all keys were looked up; where there are any, the file
+        is enriched once more.
+        """
         job, objects = self._job, self._context.objects
         objects.clean_results(job.id, below=job.fence)
+        report, sink = self._enriched(repairs)
+        try:
+            more = approved(job.approve, misses_of(report), repairs)
+            if more != repairs:
+                sink.abort()
+                report, sink = self._enriched(more)
+            if misses := misses_of(report):
+                objects.put(misses_object(job.id, job.fence), MISSES.dump_json(misses))
+            etag = sink.complete()
+        except BaseException:
+            sink.abort()
+            raise
+        return JobResult(attempt=job.fence, size=sink.size, etag=etag, charset=report.charset), shortened(report)
+
+    def _enriched(self, repairs: Repairs) -> tuple[Report, ObjectSink]:
+        """Serve the engine; what it wrote is to be completed."""
+        job, objects = self._job, self._context.objects
         source = ObjectSource(objects, upload_object(job.file_id), job.file_size, tries=_SOURCE_TRIES)
         sink = ObjectSink(objects, result_object(job.id, job.fence))
-        lookup = RepairedLookup(self._lookup, repairs)
+        saying = {str(entry.dataset.ref) for entry in job.mapping if says_matched_key(entry)}
+        lookup = RepairedLookup(self._lookup, repairs, saying)
         try:
             report = self._context.sandbox.enrich(
                 source,
@@ -132,15 +154,12 @@ class Attempt:
             report = explained(lookup.counted(report), self._lookup)
             if self._stop is not None:
                 raise Cancelled
-            if misses := misses_of(report):
-                objects.put(misses_object(job.id, job.fence), MISSES.dump_json(misses))
-            etag = sink.complete()
         except BaseException:
             sink.abort()
             raise
         finally:
             source.close()
-        return JobResult(attempt=job.fence, size=sink.size, etag=etag, charset=report.charset), shortened(report)
+        return report, sink
 
     def _budget(self) -> Budget:
         settings = self._context.settings

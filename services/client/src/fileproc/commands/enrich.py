@@ -34,12 +34,14 @@ def preview(
     encoding: options.Encoding = None,
     add_only: options.AddOnly = None,
     raw: options.Raw = False,
+    approve: options.Approve = None,
+    keys: options.Keys = None,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=100, help="How many rows.")] = 10,
     as_json: options.Json = False,
 ) -> None:
     """Show the first rows enriched, how the file was read, and why which column was taken for a key."""
     ui = interface(ctx, as_json=as_json)
-    mapping, columns = options.mapping(map_), options.columns(column)
+    mapping, columns, given = options.mapping(map_), options.columns(column), options.keys(keys)
     chosen = options.file_options(
         sheet=sheet, header_row=header_row, no_header=no_header, delimiter=delimiter, quote=quote,
         decimal=decimal_sign, encoding=encoding, add_only=add_only, raw=raw,
@@ -48,7 +50,14 @@ def preview(
         uploaded = _upload(ui, client, file)
         try:
             shown = client.preview(
-                uploaded.id, departments=department, mapping=mapping, columns=columns, options=chosen, rows=rows
+                uploaded.id,
+                departments=department,
+                mapping=mapping,
+                columns=columns,
+                options=chosen,
+                approve=approve or (),
+                keys=given,
+                rows=rows,
             )
         finally:
             with suppress(FileprocError):
@@ -76,13 +85,15 @@ def enrich(
     encoding: options.Encoding = None,
     add_only: options.AddOnly = None,
     raw: options.Raw = False,
+    approve: options.Approve = None,
+    keys: options.Keys = None,
     report: options.ReportFile = None,
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
     """Send FILE, have it enriched, and save the result as OUT."""
     ui = interface(ctx, as_json=as_json)
-    mapping, columns = options.mapping(map_), options.columns(column)
+    mapping, columns, given = options.mapping(map_), options.columns(column), options.keys(keys)
     chosen = options.file_options(
         sheet=sheet, header_row=header_row, no_header=no_header, delimiter=delimiter, quote=quote,
         decimal=decimal_sign, encoding=encoding, add_only=add_only, raw=raw,
@@ -91,7 +102,10 @@ def enrich(
     with ui.client() as client:
         uploaded = _upload(ui, client, file)
         try:
-            job = client.submit(uploaded.id, departments=department, mapping=mapping, columns=columns, options=chosen)
+            job = client.submit(
+                uploaded.id, departments=department, mapping=mapping, columns=columns, options=chosen,
+                approve=approve or (), keys=given,
+            )  # fmt: skip
         except BaseException:  # nothing will ever refer to it
             with suppress(FileprocError):
                 client.delete_file(uploaded.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,31 +14,12 @@ from fileproc.models import MissesList
 from fileproc.output import Target
 
 
-class Cause(StrEnum):
-    """Why a key was not found, where another one can be proposed."""
-
-    WHITE_SPACE = "white_space"
-    LETTER_CASE = "letter_case"
-    SEPARATORS = "separators"
-    LEADING_ZEROS = "leading_zeros"
-    LOOK_ALIKES = "look_alikes"
-    NUMBER_FORMAT = "number_format"
-    PREFIX_OR_SUFFIX = "prefix_or_suffix"
-    TYPO = "typo"
-    NAME = "name"
-
-
 def review(
     ctx: typer.Context,
     *,
     job_id: options.JobId,
-    approve: Annotated[
-        list[Cause] | None,
-        typer.Option("--approve", "-a", help="Use the best proposal for every key with this cause; repeatable."),
-    ] = None,
-    keys: Annotated[
-        Path | None, typer.Option("--keys", metavar="FILE.xlsx", help="Use the keys that FILE was filled in with.")
-    ] = None,
+    approve: options.Approve = None,
+    keys: options.Keys = None,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE.xlsx", help="Write the keys to FILE, to be filled in.")
     ] = None,
@@ -50,9 +30,6 @@ def review(
     as_json: options.Json = False,
 ) -> None:
     """Show which keys a job did not find and why; begin a job with the keys that were meant."""
-    # openpyxl takes as long to import as all else: nobody waits for it but here.
-    from fileproc.misses import read_workbook, workbook
-
     ui = interface(ctx, as_json=as_json)
     decided = bool(approve or keys)
     if save is not None and decided:
@@ -65,6 +42,8 @@ def review(
             found, report = client.misses(job_id), client.report(job_id)
         described = {each.cause: each.description for entry in report.mappings for each in entry.causes}
         if book is not None:
+            from fileproc.misses import workbook  # openpyxl takes as long to import as all else
+
             book.write(workbook(found, described))
             ui.say(f"{save}: fill in 'Use this key', then: fileproc review {job_id} --keys {save} -o OUT")
         if ui.json:
@@ -72,10 +51,10 @@ def review(
         else:
             tables.show_misses(ui.out, job_id, found, described)
         return
-    given = read_workbook(keys) if keys is not None else None
+    given = options.keys(keys)
     target = None if output is None else targets(ui, output, None, force=force)[0]
     with ui.client() as client:
-        job = client.review(job_id, approve=[cause.value for cause in approve or ()], keys=given)
+        job = client.review(job_id, approve=approve or (), keys=given)
         if target is not None:
             deliver(ui, client, job, target, None)
         elif ui.json:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
+from application.engine.core.report import UnmatchedKey
+
 Scalar = str | int | float | bool | None
 """A value of a data set as JSON carries it: dates and decimals are strings."""
 
@@ -226,13 +228,17 @@ class MappingProposal:
 
 @dataclass(frozen=True, slots=True)
 class PreviewMapping:
-    """One mapping with its evidence; ``matched`` of ``values`` non-empty cells of the preview were found."""
+    """One mapping with its evidence; ``matched`` of ``values`` non-empty cells of the preview were found.
+
+    ``missed`` are the different keys that were not.
+    """
 
     column: str
     dataset: str
     evidence: tuple[str, ...]
     matched: int
     values: int
+    missed: tuple[UnmatchedKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,24 @@
-"""Says of the keys that a job did not find why that is, and which ones were probably meant."""
+"""Says of keys that were not found why that is, and which ones were probably meant."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
 from application.departments.lookup import MAX_KEYS_PER_EXPLANATION, DepartmentLookup, ExplainedKey
-from application.engine import CauseCount, DatasetRef, DepartmentUnavailable, MappingReport, Report, UnmatchedKey
+from application.engine import (
+    CauseCount,
+    DatasetRef,
+    DepartmentUnavailable,
+    MappingReport,
+    Preview,
+    Report,
+    UnmatchedKey,
+)
 from application.errors import DepartmentRefused
 from common.causes import DESCRIPTIONS
 
@@ -22,6 +31,7 @@ LISTED_KEYS = 100
 """That a report keeps; a review has them all."""
 
 _SECONDS = 60.0
+_PREVIEW_SECONDS = 3.0
 
 
 def explained(report: Report, lookup: DepartmentLookup) -> Report:
@@ -34,6 +44,20 @@ def explained(report: Report, lookup: DepartmentLookup) -> Report:
     """
     until = time.monotonic() + _SECONDS
     return report.model_copy(update={"mappings": tuple(_mapping(each, lookup, until) for each in report.mappings)})
+
+
+def explained_preview(preview: Preview, lookup: DepartmentLookup) -> Preview:
+    """The preview with causes and proposals for the keys that its rows did not find, as far as they come at once.
+
+    Raises:
+        Cancelled: The look-up was stopped.
+    """
+    until = time.monotonic() + _PREVIEW_SECONDS
+    mapping = (
+        replace(each, missed=tuple(_explained(each.missed, DatasetRef.parse(each.dataset), lookup, until)))
+        for each in preview.mapping
+    )
+    return replace(preview, mapping=tuple(mapping))
 
 
 def shortened(report: Report) -> Report:
@@ -49,11 +73,8 @@ def shortened(report: Report) -> Report:
 
 
 def _mapping(mapping: MappingReport, lookup: DepartmentLookup, until: float) -> MappingReport:
-    misses, dataset = mapping.unmatched_sample, DatasetRef.parse(mapping.dataset)
-    found = list(_answers(dataset, [each.key for each in misses], lookup, until))
-    keys = [_key(miss, answer, dataset.department) for miss, answer in zip(misses, found, strict=False)]
-    keys += misses[len(found) :]
-    counted = Counter(answer.cause for answer in found)
+    keys = _explained(mapping.unmatched_sample, DatasetRef.parse(mapping.dataset), lookup, until)
+    counted = Counter(key.cause for key in keys)
     causes = (
         CauseCount(cause=cause, description=description, keys=counted[cause])
         for cause, description in DESCRIPTIONS.items()
@@ -61,6 +82,14 @@ def _mapping(mapping: MappingReport, lookup: DepartmentLookup, until: float) -> 
     )
     ordered = tuple(sorted(causes, key=lambda cause: -cause.keys))
     return mapping.model_copy(update={"unmatched_sample": tuple(keys), "causes": ordered})
+
+
+def _explained(
+    misses: Sequence[UnmatchedKey], dataset: DatasetRef, lookup: DepartmentLookup, until: float
+) -> list[UnmatchedKey]:
+    found = list(_answers(dataset, [each.key for each in misses], lookup, until))
+    keys = [_key(miss, answer, dataset.department) for miss, answer in zip(misses, found, strict=False)]
+    return [*keys, *misses[len(found) :]]
 
 
 def _answers(
@@ -73,7 +102,7 @@ def _answers(
             )
             return
         try:
-            yield from lookup.explain(dataset, keys[start : start + MAX_KEYS_PER_EXPLANATION])
+            yield from lookup.explain(dataset, keys[start : start + MAX_KEYS_PER_EXPLANATION], until - time.monotonic())
         except (DepartmentRefused, DepartmentUnavailable) as error:
             log.warning("job.keys_not_explained", dataset=str(dataset), keys=len(keys) - start, error=error.detail)
             return

@@ -11,7 +11,8 @@ import yaml
 from jose import jwt
 from tests.helpers.addon_crds import definitions
 from tests.helpers.kustomize import ROOT, Manifest, build, kustomizations, offline_tree
-from tests.helpers.overlays import NAMESPACE, OVERLAYS, departments, environment_objects, of_kind, overlay
+from tests.helpers.overlays import DEPLOYMENTS, NAMESPACE, OVERLAYS, departments, environment_objects, of_kind, overlay
+from tests.helpers.workspace import settings_of_pods
 
 from local.kubernetes.control_plane import ControlPlane
 from local.kubernetes.kubectl import Kubectl, KubectlError, wait_for
@@ -19,8 +20,7 @@ from local.kubernetes.kubectl import Kubectl, KubectlError, wait_for
 pytestmark = pytest.mark.slow
 
 PREFIX = "policy.fileprocessing.internal/"
-CALLERS = ("agentgateway", "application", "application-worker")
-ACCOUNTS = (*CALLERS, "department-operator", "frontend", "mcp-finance", "default")
+ACCOUNTS = (*DEPLOYMENTS, "mcp-finance", "default")
 GITOPS = [
     str(file.parent.relative_to(ROOT))
     for name in ("apps", "argocd", "clusters")
@@ -222,31 +222,37 @@ def answers(kubectl: Kubectl, reviews: list[Manifest]) -> list[bool]:
     return [bool(each["status"]["allowed"]) for each in answered]
 
 
+def callers() -> set[str]:
+    """The services that others let in by their tokens."""
+    return {caller for settings in settings_of_pods().values() for caller in settings.get("allowed_callers", ())}
+
+
 def test_each_service_gets_tokens_for_itself_and_for_nobody_else(api_server: Kubectl) -> None:
     pairs = [(asks, whose) for asks in ACCOUNTS for whose in ACCOUNTS]
     token = {"namespace": NAMESPACE, "verb": "create", "resource": "serviceaccounts", "subresource": "token"}
     allowed = answers(api_server, [review(asks, name=whose, **token) for asks, whose in pairs])
-    assert {pair for pair, yes in zip(pairs, allowed, strict=True) if yes} == {(each, each) for each in CALLERS}
+    assert {pair for pair, yes in zip(pairs, allowed, strict=True) if yes} == {(each, each) for each in callers()}
 
 
-@pytest.mark.parametrize("account", CALLERS)
-def test_a_services_token_names_it_and_its_one_receiver(account: str, api_server: Kubectl) -> None:
-    user = f"--as=system:serviceaccount:{NAMESPACE}:{account}"
-    token = api_server.run("create", "token", account, "--audience=mcp-finance", "--duration=10m", user)
-    claims = jwt.get_unverified_claims(token)
-    assert claims["sub"] == f"system:serviceaccount:{NAMESPACE}:{account}"
-    assert claims["aud"] == ["mcp-finance"]
-    assert claims["exp"] - claims["iat"] == 600
-    other = next(each for each in ACCOUNTS if each != account)
-    with pytest.raises(KubectlError, match="forbidden"):
-        api_server.run("create", "token", other, "--audience=mcp-finance", user)
+def test_a_services_token_names_it_and_its_one_receiver(api_server: Kubectl) -> None:
+    for account in callers():
+        user = f"--as=system:serviceaccount:{NAMESPACE}:{account}"
+        token = api_server.run("create", "token", account, "--audience=mcp-finance", "--duration=10m", user)
+        claims = jwt.get_unverified_claims(token)
+        assert claims["sub"] == f"system:serviceaccount:{NAMESPACE}:{account}"
+        assert claims["aud"] == ["mcp-finance"]
+        assert claims["exp"] - claims["iat"] == 600
+        other = next(each for each in ACCOUNTS if each != account)
+        with pytest.raises(KubectlError, match="forbidden"):
+            api_server.run("create", "token", other, "--audience=mcp-finance", user)
 
 
 def test_who_may_read_departments_and_verify_tokens_and_nothing_more(api_server: Kubectl) -> None:
     department = {"namespace": NAMESPACE, "group": "fileprocessing.internal", "resource": "departments"}
     watches = [review(each, verb="watch", **department) for each in ACCOUNTS]
     readers = [account for account, yes in zip(ACCOUNTS, answers(api_server, watches), strict=True) if yes]
-    assert readers == [*CALLERS, "department-operator"]
+    followers = {name for name, settings in settings_of_pods().items() if "departments_dir" in settings}
+    assert {*readers} == {*followers, "department-operator"}
     assert all(answers(api_server, [review(each, verb="get", path="/openid/v1/jwks") for each in ACCOUNTS]))
     forbidden = [
         review(each, namespace=NAMESPACE, verb=verb, resource=resource, subresource=subresource)

@@ -68,7 +68,7 @@ def test_target_groups_of_the_stand_in_are_those_of_prod() -> None:
     assert {each["spec"]["targetGroupName"] for each in in_git} == set(TARGET_GROUPS)
 
 
-@pytest.mark.parametrize("name", ["agentgateway", "agentgateway-internal", "frontend"])
+@pytest.mark.parametrize("name", [group.removeprefix("prod-") for group in TARGET_GROUPS])
 def test_exactly_the_ready_pods_are_targets(cluster: Cluster, kubectl: Kubectl, name: str) -> None:
     spec = bindings(kubectl)[name]
     group, service = spec["targetGroupName"], spec["serviceRef"]["name"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tests.helpers.overlays import NAMESPACE, environment_objects, pod_templates
-from tests.helpers.workspace import defaults, module_of
+from tests.helpers.overlays import NAMESPACE
+from tests.helpers.workspace import settings_of_pods
 
 METRICS = 9090
 Policy = Mapping[str, Any]
@@ -31,9 +31,8 @@ def flows() -> frozenset[tuple[str, str, int]]:
     The programs say it, not the policies: a service's `allowed_callers`, and the addresses among its settings.
     """
     found = set()
-    for name, template in pod_templates(environment_objects("prod")):
+    for name, settings in settings_of_pods().items():
         name = "mcp-finance" if name == "mcp-server" else name
-        settings = defaults(module_of(template))
         found |= {(caller, name, settings["port"]) for caller in settings.get("allowed_callers", ())}
         for host, port in re.findall(r"http://([a-z{}-]+):(\d+)", " ".join(map(str, settings.values()))):
             found.add((name, host.format(department="finance"), int(port)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings
 from tests.helpers.kustomize import ROOT
+from tests.helpers.overlays import environment_objects, pod_templates
 
 WORKSPACE = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]
 IMAGES = sorted(file.parent.name for file in ROOT.glob("services/*/Dockerfile"))
@@ -60,3 +61,9 @@ def defaults(module: str) -> dict[str, Any]:
             given = {keyword.arg: keyword.value for keyword in each.value.keywords}.get("default")
             found[each.target.id] = given.value if isinstance(given, ast.Constant) else None
     return found
+
+
+@cache
+def settings_of_pods() -> dict[str, dict[str, Any]]:
+    """The settings of each pod by its name, with what they are where nothing sets them."""
+    return {name: defaults(module_of(template)) for name, template in pod_templates(environment_objects("prod"))}

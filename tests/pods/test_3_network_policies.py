@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import pytest
 from tests.helpers.network_policies import METRICS, flows
+from tests.helpers.target_groups import TARGET_GROUPS
 from tests.pods.matrix import ADDRESSES, CALLERS, COREDNS, Cell, Matrix, PodGone
 from tests.pods.world import DEPARTMENTS, DEPLOYMENTS, NAMESPACE, World
 
@@ -154,8 +155,13 @@ def test_a_pod_of_our_namespace_that_is_not_ours_reaches_nothing_and_nothing_rea
 
 def test_only_the_load_balancers_reach_a_pod_from_outside(cells: list[Cell]) -> None:
     public, internal, another = (let_through(cells, name, DEPLOYMENTS) for name in CALLERS)
-    assert public == {("agentgateway", 8080), ("frontend", 7860)}
-    assert internal == {("agentgateway", 8080)}
+    bound = {name: group for name, group in TARGET_GROUPS.items() if name != "argocd"}
+    assert public == {(name, group.port) for name, group in bound.items() if group.load_balancer == "public"}
+    assert internal == {
+        (name.removesuffix("-internal"), group.port)
+        for name, group in bound.items()
+        if group.load_balancer == "internal"
+    }
     assert another == set()
 
 

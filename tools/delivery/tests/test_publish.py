@@ -128,7 +128,7 @@ def test_the_image_that_prod_runs_gets_a_tag_that_the_registry_keeps(
     job: Clone, registry: str, home: Path, tmp_path: Path
 ) -> None:
     image = f"{registry}/{tmp_path.name.lower()}/agentgateway"
-    for service in ("application", "department-operator", "frontend", "mcp-server"):
+    for service in {*SERVICES} - {"agentgateway"}:
         shutil.rmtree((job.folder / version_path("prod", service)).parent)
     shutil.copy(job.folder / version_path("dev", "agentgateway"), job.folder / version_path("prod", "agentgateway"))
     job.succeed("version", "agentgateway", COMMIT)

@@ -115,6 +115,14 @@ def test_a_wish_that_cannot_be_granted_is_refused_for_job_and_preview_alike(
     assert alice.call("GET", "/api/jobs").json()["jobs"] == []
 
 
+def test_a_column_that_may_be_no_key_is_told_in_the_report_and_stops_no_job(dana: Client) -> None:
+    file = dana.upload(b"vendor_id,buyer\nV-00001,X\nV-00002,Y\n")
+    job = dana.submit(file)
+    assert dana.wait(job)["status"] == "succeeded"
+    (warning,) = dana.call("GET", f"/api/jobs/{job}/report").json()["warnings"]
+    assert warning.startswith("The column 'buyer' was not looked up: it may be a key of hr.employees")
+
+
 def test_an_unclear_mapping_is_asked_about(dana: Client) -> None:
     file = dana.upload(b"supplier,number\nV-00001,1\nX,2\nY,3\n")
     answer = dana.call("POST", "/api/jobs", document={"file": file})

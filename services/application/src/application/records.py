@@ -160,12 +160,13 @@ class Job(Record):
 
     ``holder`` is a name that one claim gave itself; ``heartbeat`` is in milliseconds;
     ``caller`` is the header that the caller had at submission, valid until ``caller_until``; ``traceparent`` is the
-    trace of that request, if it was traced. ``approve`` are causes of keys
-    that are not found; ``repairs`` is how many keys are replaced; ``review_of`` is the job that this one repairs.
+    trace of that request, if it was traced. ``left_out`` has a sentence for each column that may be a key and is not
+    in the mapping. ``approve`` are causes of keys that are not found; ``repairs`` is how many keys are replaced;
+    ``review_of`` is the job that this one repairs.
     """
 
     structured: ClassVar[frozenset[str]] = frozenset(
-        {"departments", "mapping", "options", "approve", "progress", "error", "result"}
+        {"departments", "mapping", "left_out", "options", "approve", "progress", "error", "result"}
     )
 
     id: str
@@ -178,6 +179,7 @@ class Job(Record):
     file_format: Format
     departments: tuple[str, ...]
     mapping: tuple[MappedDataset, ...]
+    left_out: tuple[str, ...] = ()
     options: FileOptions = DETECT_ALL
     approve: tuple[str, ...] = ()
     repairs: int = 0

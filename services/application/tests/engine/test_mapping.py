@@ -69,14 +69,40 @@ def test_a_pattern_that_much_fits_is_not_enough() -> None:
 
 
 def test_the_remedy_for_a_question_keeps_what_was_found() -> None:
-    loose = dataset("d.things", "thing", {"thing": "string", "v": "string"}, {}, pattern="^[0-9]+$")
-    proposal = propose(b"vendor_id,amount\nV-00001,100\n", "x.csv", Departments([VENDORS, loose]))
+    twin = dataset("finance.suppliers", "supplier", {"supplier": "string", "v": "string"}, {}, pattern="^V-[0-9]{5}$")
+    proposal = propose(b"buyer,x\nE-00001,V-00001\n", "x.csv", Departments([EMPLOYEES, VENDORS, twin]))
     with pytest.raises(InputError) as caught:
         engine.decide(proposal)
     assert caught.value.expected == (
-        "a mapping, such as {'vendor_id': ['finance.vendors'], 'amount': ['d.things']}; "
-        "{'vendor_id': ['finance.vendors']} if 'amount' is no key"
+        "a mapping, such as {'buyer': ['hr.employees'], 'x': ['finance.vendors']}; "
+        "{'buyer': ['hr.employees']} if 'x' is no key"
     )
+
+
+def test_a_doubtful_column_does_not_hold_up_a_certain_one() -> None:
+    airports = dataset("travel.airports", "code", {"code": "string", "v": "string"}, {}, pattern="^[A-Z]{3}$")
+    data = b"employee_id,currency\nE-00001,FRA\n"
+    proposal = propose(data, "x.csv", Departments([EMPLOYEES, airports]))
+    assert [entry.column for entry in engine.decide(proposal)] == ["employee_id"]
+    assert [question.column for question in proposal.questions] == ["currency"]
+    (told,) = engine.left_out(proposal)
+    assert "'currency' was not looked up: it may be a key of travel.airports" in told
+
+
+def test_a_column_named_as_a_key_whose_values_are_none_is_told_beside_a_certain_one() -> None:
+    zips = dataset("d.zips", "zip", {"zip": "string", "v": "string"}, {}, pattern="^[0-9]{5}$")
+    names = dataset("d.names", "person", {"person": "string", "v": "string"}, {})
+    proposal = propose(b"zip,person\nD-1,Ann\n", "x.csv", Departments([zips, names]))
+    assert [entry.column for entry in engine.decide(proposal)] == ["person"]
+    assert [question.column for question in proposal.questions] == ["zip"]
+
+
+def test_of_many_doubtful_columns_the_first_are_told() -> None:
+    loose = dataset("d.things", "thing", {"thing": "string", "v": "string"}, {}, pattern="^[0-9]+$")
+    names = ",".join(f"c{number}" for number in range(12))
+    proposal = propose(f"{names}\n{'1,' * 11}1\n".encode(), "x.csv", Departments([VENDORS, loose]))
+    assert len(engine.left_out(proposal)) == 11
+    assert engine.left_out(proposal)[-1] == "2 more columns that may be keys were not looked up."
 
 
 def test_a_column_that_may_be_two_things_is_asked_about() -> None:

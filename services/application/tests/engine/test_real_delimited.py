@@ -142,6 +142,15 @@ def test_a_quoted_cell_of_a_csv_whose_lines_are_rows_is_a_question(last: bytes) 
     assert as_text.splitlines()[60_001:60_004] == [b'P001,"open,9', b"P002,b,8", b'P003,inch",7']
 
 
+@pytest.mark.parametrize("cell", ['="P001"', '"=""P001"""'])
+def test_a_key_that_excel_is_to_keep_as_text_is_the_text(cell: str) -> None:
+    """The cell is a formula, and this text its value; it comes back as it was."""
+    data = f"part,v\n{cell},1\n=1+1,2\n".encode()
+    result = enrich(data, "x.csv", Departments([PARTS]), given={"part": ["d.parts"]})
+    assert result.data == f"part,v,{ADDED}\n{cell},1,9\n=1+1,2,\n".encode()
+    assert preview(data, "x.csv", Departments([PARTS]), given={"part": ["d.parts"]}).rows[0][-1] == "9"
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_a_table_in_a_txt_file_gets_columns_and_no_notes(delimiter: str) -> None:
     data = f"part{delimiter}v\r\nP001{delimiter}1,5\r\nP002{delimiter}2\r\n".encode()

@@ -15,7 +15,7 @@ What parses a file is imported by the processes of ``application.sandbox`` alone
 module has the rest, and none of the libraries: a service that imports it stays small.
 """
 
-from application.engine.core.decision import decide
+from application.engine.core.decision import decide, left_out
 from application.engine.core.errors import Cancelled, DepartmentUnavailable, InputError
 from application.engine.core.formats import detect_format
 from application.engine.core.model import (
@@ -85,6 +85,7 @@ __all__ = [
     "UnmatchedKey",
     "decide",
     "detect_format",
+    "left_out",
     "render_html",
     "render_text",
 ]

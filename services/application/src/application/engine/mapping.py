@@ -115,6 +115,7 @@ def _found(head: Head, datasets: Sequence[DatasetInfo], choice: Choice) -> tuple
     mapping: list[ColumnMapping] = []
     questions: list[Question] = []
     doubtful: dict[str, list[Question]] = {}
+    named: dict[str, list[Question]] = {}
     samples = _samples(head)
     for column in head.columns:
         for department in dict.fromkeys(dataset.ref.department for dataset in datasets):
@@ -126,15 +127,16 @@ def _found(head: Head, datasets: Sequence[DatasetInfo], choice: Choice) -> tuple
             best, dataset = ranked[0]
             rivals = [pair for pair in ranked if best.score - pair[0].score < _CLOSE]
             if best.score < CERTAIN:
-                doubtful.setdefault(department, []).append(_question(column, ranked))
+                # Of a department that has a key, a column is not asked about for its values alone.
+                open_questions = doubtful if best.score <= POSSIBLE else named
+                open_questions.setdefault(department, []).append(_question(column, ranked, doubtful=True))
             elif len(rivals) > 1:
                 questions.append(_question(column, rivals))
             else:
                 mapping.append(ColumnMapping(column, dataset, choice.of(dataset), best.sentences, round(best.score, 2)))
     settled = {entry.dataset.ref.department for entry in mapping}
-    for department, open_questions in doubtful.items():
-        if department not in settled:
-            questions.extend(open_questions)
+    questions += [question for each in named.values() for question in each]
+    questions += [question for name, each in doubtful.items() if name not in settled for question in each]
     return tuple(mapping), tuple(questions)
 
 
@@ -154,8 +156,8 @@ def _check_header(mapping: Mapping) -> None:
             )
 
 
-def _question(column: str, ranked: Sequence[tuple[Evidence, DatasetInfo]]) -> Question:
+def _question(column: str, ranked: Sequence[tuple[Evidence, DatasetInfo]], *, doubtful: bool = False) -> Question:
     candidates = tuple(str(dataset.ref) for _, dataset in ranked)
     reasons = "; ".join(f"{dataset.ref}: {', '.join(evidence.sentences)}" for evidence, dataset in ranked)
     asked = "Is it a key of " + " or of ".join(candidates) + "?"
-    return Question(column, candidates, f"Column {column!r} may be a key ({reasons}). {asked}")
+    return Question(column, candidates, f"Column {column!r} may be a key ({reasons}). {asked}", doubtful)

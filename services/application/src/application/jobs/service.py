@@ -20,7 +20,7 @@ from application.aws.source import ObjectSource
 from application.departments.access import Access
 from application.departments.lookup import DepartmentLookup
 from application.departments.service import DepartmentService
-from application.engine import InputError, Preview, Report, decide
+from application.engine import InputError, Preview, Report, decide, left_out
 from application.errors import CannotRepair, Conflict, Fenced, ObjectGone
 from application.files.service import FileService
 from application.http import problems
@@ -120,12 +120,13 @@ class JobService:
         repairs = by_hand(wanted.keys, {})
 
         def new_job(file: File) -> Job:
-            mapping = self._mapping(cancellation, file, wanted, caller)
+            mapping, left_out = self._mapping(cancellation, file, wanted, caller)
             mapped = {str(entry.dataset.ref) for entry in mapping}
             if unused := sorted(repairs.keys() - mapped):
                 raise CannotRepair(f"No column of this file has keys of {unused[0]}.")
             noted = with_matched_key(mapping, mapped if wanted.approve else repairs)
-            return self._new_job(file, caller, noted, wanted.options, repairs, approve=wanted.approve)
+            job = self._new_job(file, caller, noted, wanted.options, repairs, approve=wanted.approve)
+            return job.model_copy(update={"left_out": left_out})
 
         # What was not chosen is left out: a request has the hash that it had before there was the choice.
         asked = wanted.model_dump(exclude={name for name in _LATER_CHOICES if not getattr(wanted, name)})
@@ -296,7 +297,7 @@ class JobService:
 
     def _mapping(
         self, cancellation: Cancellation, file: File, wanted: JobRequest, caller: Caller
-    ) -> tuple[MappedDataset, ...]:
+    ) -> tuple[tuple[MappedDataset, ...], tuple[str, ...]]:
         lookup = self._lookup(cancellation, wanted, caller)
         with closing(self._files.content(file)) as source:
             proposal = self._inspector.propose_mapping(
@@ -310,7 +311,7 @@ class JobService:
                 options=wanted.options,
             )
         try:
-            return tuple(MappedDataset.of(entry) for entry in decide(proposal))
+            return tuple(MappedDataset.of(entry) for entry in decide(proposal)), left_out(proposal)
         except InputError as error:
             raise problems.of_proposal(error, proposal.questions) from error
 

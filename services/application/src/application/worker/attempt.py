@@ -152,6 +152,7 @@ class Attempt:
                 cancellation=self._cancellation,
             )
             report = explained(lookup.counted(report), self._lookup)
+            report = report.model_copy(update={"warnings": (*job.left_out, *report.warnings)})
             if self._stop is not None:
                 raise Cancelled
         except BaseException:

@@ -47,6 +47,13 @@ def with_points(keys: pa.Array, decimal: str | None) -> pa.Array:
     return keys if decimal != "," else pc.replace_substring_regex(keys, r"^(-?[0-9]+),([0-9]+)$", r"\1.\2")
 
 
+def as_shown(cells: pa.Array) -> pa.Array:
+    """Cells as a spreadsheet shows them: ``="00501"`` is how Excel keeps the zeros of a number in CSV."""
+    if not pc.any(pc.starts_with(cells, '="')).as_py():
+        return cells
+    return pc.replace_substring_regex(cells, r'^="([^"]*)"$', r"\1")
+
+
 def json_of(value: Scalar, column: ColumnInfo) -> bytes:
     """A value as JSON: a decimal, which comes as text, is a number with all of its digits."""
     if isinstance(value, str) and column.type.startswith("decimal") and number_text(value) is not None:

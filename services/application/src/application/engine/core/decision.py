@@ -5,11 +5,17 @@ from __future__ import annotations
 from application.engine.core.errors import InputError
 from application.engine.core.model import DOCUMENT_COLUMN, Mapping, MappingProposal
 
+_TOLD = 10
+
 
 def decide(proposal: MappingProposal) -> Mapping:
-    """The mapping to use. Raises ``InputError`` if a question is open or nothing was found."""
-    if proposal.questions:
-        first = proposal.questions[0]
+    """The mapping to use. Raises ``InputError`` if nothing was found, or a question is open that has to be answered.
+
+    A column that may be no key at all holds up no other one; see ``left_out``.
+    """
+    questions = [question for question in proposal.questions if not (question.doubtful and proposal.mapping)]
+    if questions:
+        first = questions[0]
         # A given mapping is the whole one: what was found must be in it.
         mapping: dict[str, list[str]] = {}
         for entry in proposal.mapping:
@@ -19,7 +25,7 @@ def decide(proposal: MappingProposal) -> Mapping:
         raise InputError(
             "unclear-mapping",
             "It is not clear which columns to look up",
-            " ".join(question.detail for question in proposal.questions),
+            " ".join(question.detail for question in questions),
             column=first.column,
             field="mapping",
             expected=f"a mapping, such as {mapping}{without}",
@@ -38,3 +44,15 @@ def decide(proposal: MappingProposal) -> Mapping:
             expected="a mapping from a column to a data set",
         )
     return proposal.mapping
+
+
+def left_out(proposal: MappingProposal) -> tuple[str, ...]:
+    """The columns that may be keys and were not decided to be, for the report."""
+    doubtful = [question for question in proposal.questions if question.doubtful]
+    told = [
+        f"The column {question.column[:80]!r} was not looked up: it may be a key of "
+        f"{' or of '.join(question.candidates[:5])}, but that is not certain. If it is one, say so by a mapping."
+        for question in doubtful[:_TOLD]
+    ]
+    more = len(doubtful) - _TOLD
+    return (*told, f"{more:,} more columns that may be keys were not looked up.") if more > 0 else tuple(told)

@@ -209,11 +209,15 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the caller must decide; ``candidates`` are data sets (``finance.vendors``) for ``column``."""
+    """What the caller must decide; ``candidates`` are data sets (``finance.vendors``) for ``column``.
+
+    ``doubtful`` tells that it may be a key of none of them.
+    """
 
     column: str
     candidates: tuple[str, ...]
     detail: str
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from application.engine.core.cells import FORMULA_STARTS, harmless, text_of, with_comma, with_points
+from application.engine.core.cells import FORMULA_STARTS, as_shown, harmless, text_of, with_comma, with_points
 from application.engine.core.head import Head, check_mapping
 from application.engine.core.join import Rows, clean_keys
 from application.engine.core.model import ColumnInfo, ColumnMapping, Format, Limits, Scalar, Source
@@ -40,7 +40,8 @@ def read_head(
             cells = parse_cells(block, layout.dialect, len(layout.columns), range(len(layout.columns))).columns
         except Unusable:
             raise layout.unusable(block, layout.first_row + len(found)) from None
-        found.extend(zip(*(column.slice(0, rows - len(found)).to_pylist() for column in cells), strict=True))
+        shown = [as_shown(column.slice(0, rows - len(found))).to_pylist() for column in cells]
+        found.extend(zip(*shown, strict=True))
         if len(found) >= rows or (found and block.offset >= limits.block):
             break
     return Head(layout.columns, tuple(found), with_decimal(layout.detected, found, options))
@@ -59,7 +60,9 @@ def enrich_delimited(run: Run) -> None:
 
     def parse(block: Block) -> Cells:
         cells = parse_cells(block, layout.dialect, len(layout.columns), tuple(places.values()))
-        return replace(cells, columns=[with_points(clean_keys(keys), run.options.decimal) for keys in cells.columns])
+        return replace(
+            cells, columns=[with_points(clean_keys(as_shown(keys)), run.options.decimal) for keys in cells.columns]
+        )
 
     short = _Short()
     run.sink.write(layout.encoding.bom)

@@ -255,12 +255,14 @@ def test_a_deleted_file_takes_its_jobs_and_results_with_it(stack: Stack, alice: 
     jobs = [alice.submit(file), alice.submit(file)]
     for job in jobs:
         assert alice.wait(job)["status"] == "succeeded"
+        assert stack.item(f"JOB#{job}", "REPORT#1") is not None
     assert alice.call("DELETE", f"/api/files/{file}").status == 204
     assert alice.call("DELETE", f"/api/files/{file}").slug == "file-not-found"
     for job in jobs:
         assert alice.call("GET", f"/api/jobs/{job}").slug == "job-not-found"
         assert alice.call("GET", f"/api/jobs/{job}/result").slug == "job-not-found"
         assert stack.keys(f"results/{job}/") == []
+        assert stack.item(f"JOB#{job}", "REPORT#1") is None
     assert stack.keys(f"uploads/{file}") == []
     assert alice.call("GET", "/api/jobs").json() == {"jobs": [], "next": None}
 

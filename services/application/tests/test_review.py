@@ -190,14 +190,15 @@ def test_a_review_sent_twice_with_one_idempotency_key_makes_one_job(alice: Clien
     assert other.slug == "idempotency-key-reused"
 
 
-def test_the_list_of_misses_goes_with_its_file(alice: Client) -> None:
+def test_misses_and_approved_keys_go_with_their_file(alice: Client) -> None:
     file = alice.upload(CONTENT)
-    job = alice.submit(file, mapping={"vendor_id": ["finance.vendors"]})
+    job = alice.submit(file, mapping={"vendor_id": ["finance.vendors"]}, keys={"finance.vendors": {"1": "V-00001"}})
     alice.wait(job)
-    kept = alice.stack.keys(f"results/{job}/")
-    assert len(kept) == 2
+    assert len(alice.stack.keys(f"results/{job}/")) == 2
+    assert alice.stack.item(f"JOB#{job}", "REPAIRS") is not None
     assert alice.call("DELETE", f"/api/files/{file}").status == 204
     assert alice.stack.keys(f"results/{job}/") == []
+    assert alice.stack.item(f"JOB#{job}", "REPAIRS") is None
 
 
 def test_a_preview_says_why_its_rows_were_not_found(alice: Client) -> None:

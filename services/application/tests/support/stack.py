@@ -291,6 +291,7 @@ class Stack:
             assert item is not None
             results = [json.loads(item["result"]["S"])["attempt"]] if "result" in item else []
             keys = set(self.keys(f"results/{job}/")) ^ {f"results/{job}/{attempt}" for attempt in results}
+            keys -= {f"results/{job}/{attempt}.misses" for attempt in results}
             found = {"messages": self.messages(), "uploads": self.multipart_uploads(), "keys": keys}
             left.update(found, active="gsi1pk" in item)
             return not any(left.values())

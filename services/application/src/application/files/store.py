@@ -114,9 +114,11 @@ class FileStore:
         raise FileInUse
 
     def finish_delete(self, file: File, jobs: list[Job]) -> None:
-        """Forget the file and its jobs."""
+        """Forget the file and its jobs, with their reports and the keys that were approved for them."""
         for job in jobs:
             self._table.delete((f"OWNER#{job.owner}", f"JOB#{job.created_at}#{job.id}"))
+            for item in list(self._table.query(job.key[0], "REP")):  # reports and repairs
+                self._table.delete((str(item["pk"]), str(item["sk"])))
             self._table.delete(job.key)
             self._table.delete((file.key[0], f"JOB#{job.id}"))
         self._table.delete(pointer_key(file))

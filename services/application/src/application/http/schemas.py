@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from application.engine import UnmatchedKey
 from application.jobs.repairs import Misses
@@ -99,6 +99,17 @@ class JobResultDocument(BaseModel):
     size: int
 
 
+class JobErrorDocument(BaseModel):
+    """Why a job failed, as a problem says it; some kinds have further members, such as `row` and `column`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    detail: str
+    department: str | None = Field(default=None, exclude_if=lambda name: name is None)
+
+
 class JobDocument(BaseModel):
     """An enrichment of one file."""
 
@@ -112,7 +123,7 @@ class JobDocument(BaseModel):
     review_of: str | None
     attempts: int
     progress: JobProgress
-    error: dict[str, Any] | None
+    error: JobErrorDocument | None
     retryable: bool
     result: JobResultDocument | None
     created_at: str

@@ -18,14 +18,14 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from application import metrics
 from application.aws.objects import MEBIBYTE
 from application.aws.source import ObjectSource
-from application.engine import Format, render_html, render_text
+from application.engine import Format, Report, render_html, render_text
 from application.errors import ObjectGone
 from application.files.names import content_disposition, is_packed, result_name
 from application.http import problems
 from application.http.authentication import CallerDep
 from application.http.conditions import is_known, require_match
 from application.http.dependencies import JobsDep, TurnsDep
-from application.http.openapi import answers, content
+from application.http.openapi import Responses, answers, content
 from application.http.schemas import MissesDocument
 from application.http.turns import CallerTurns
 from application.records import Job, JobResult
@@ -54,7 +54,9 @@ _DOWNLOAD = {
     **content(206, "The range of it that was asked for.", *_MEDIA_TYPES.values(), _GZIP),
     304: {"description": "The client has it already."},
 }
-_REPORT = content(200, "The report.", "application/json", "text/plain", "text/html")
+_REPORT: Responses = {
+    200: {**content(200, "The report.", "text/plain", "text/html")[200], "model": Report},
+}
 _HTML_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 

@@ -5,14 +5,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.helpers.overlays import DEPLOYMENTS, of_kind, overlay
+from tests.helpers.overlays import SCALED, of_kind, overlay
 from tests.helpers.zones import ZONES, Zones, running
 
 from local.kubernetes.kubectl import KubectlError
 
 pytestmark = pytest.mark.slow
 
-WORKLOADS = {*DEPLOYMENTS, "mcp-finance", "mcp-hr", "mcp-legal"} - {"department-operator"}
+WORKLOADS = {*SCALED, "mcp-finance", "mcp-hr", "mcp-legal"}
 
 
 @pytest.fixture(scope="module")

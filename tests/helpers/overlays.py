@@ -10,11 +10,16 @@ from tests.helpers.kustomize import ROOT, Manifest, build
 ENVIRONMENTS = ("dev", "prod")
 SERVICES = sorted(path.name for path in (ROOT / "overlays/prod").iterdir() if path.is_dir())
 OVERLAYS = [f"{environment}/{service}" for environment in ENVIRONMENTS for service in SERVICES]
-DEPLOYMENTS = sorted(
-    yaml.safe_load(file.read_text())["metadata"]["name"]
+_DEPLOYMENTS = [
+    yaml.safe_load(file.read_text())
     for file in (ROOT / "base").rglob("deployment.yaml")
     if file.parents[1].name != "_components"
+]
+DEPLOYMENTS = sorted(each["metadata"]["name"] for each in _DEPLOYMENTS)
+SCALED = sorted(
+    each["metadata"]["name"] for each in _DEPLOYMENTS if each["spec"].get("strategy", {}).get("type") != "Recreate"
 )
+"""Those that may have several replicas: all that do not say `Recreate`."""
 NAMESPACE = "file-processing"
 
 

@@ -9,6 +9,7 @@ from tests.helpers.overlays import (
     DEPLOYMENTS,
     ENVIRONMENTS,
     OVERLAYS,
+    SCALED,
     containers,
     departments,
     environment_objects,
@@ -18,31 +19,22 @@ from tests.helpers.overlays import (
     zones,
 )
 from tests.helpers.target_groups import TARGET_GROUPS
-from tests.helpers.workspace import IMAGES, defaults, module_of
+from tests.helpers.workspace import IMAGES, settings_of_pods
 
 OURS = ("mcp-server", *(name for name in DEPLOYMENTS if name != "frontend"))
 """What runs on the settings of this environment; Langflow's packages are in another one."""
-DRAIN = {
-    "agentgateway": "shutdown_seconds",
-    "application": "stop_seconds",
-    "application-worker": "receive_seconds",
-}
 
 
 def template(environment: str, name: str) -> dict[str, Any]:
     return dict(pod_templates(environment_objects(environment)))[name]
 
 
-def default(service: str, setting: str) -> Any:
-    return defaults(module_of(template("prod", service)))[setting]
-
-
 def scaled(environment: str) -> dict[str, dict[str, Any]]:
-    """The Deployments that may have several replicas, by name: all but those that say `Recreate`."""
+    """The Deployments that may have several replicas, by name."""
     return {
         each["metadata"]["name"]: each
         for each in of_kind(environment_objects(environment), "Deployment")
-        if each["spec"].get("strategy", {}).get("type") != "Recreate"
+        if each["metadata"]["name"] in SCALED
     }
 
 
@@ -61,7 +53,10 @@ def serving(environment: str) -> dict[str, dict[str, Any]]:
 def test_ports_are_those_that_the_service_listens_on(service: str, environment: str) -> None:
     [container] = containers(template(environment, service))
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"http": default(service, "port"), "metrics": default(service, "metrics_port")}
+    assert ports == {
+        "http": settings_of_pods()[service]["port"],
+        "metrics": settings_of_pods()[service]["metrics_port"],
+    }
     probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {probe["port"] for probe in probes.values()} == {"http"}
     assert {kind: probe["path"] for kind, probe in probes.items()} == {
@@ -77,7 +72,7 @@ def test_every_variable_is_a_setting_and_the_rest_comes_from_aws_facts(service: 
     [container] = containers(template(environment, service))
     assert container["envFrom"] == [{"configMapRef": {"name": "aws-facts"}}]
     names = {variable["name"] for variable in container["env"] if not variable["name"].startswith("AWS_CONTAINER_")}
-    settings = {field.upper() for field in defaults(module_of(template(environment, service)))}
+    settings = {setting.upper() for setting in settings_of_pods()[service]}
     assert names <= settings
     assert ("SERVICE_ACCOUNT" in names) == ("SERVICE_ACCOUNT" in settings)
 
@@ -103,14 +98,16 @@ def test_the_frontend_runs_as_its_readme_says(environment: str) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("service", DRAIN)
+@pytest.mark.parametrize("service", OURS)
 def test_a_pod_has_longer_than_its_longest_drain_after_the_load_balancer_has_let_go(
     service: str, environment: str
 ) -> None:
-    spec = template(environment, service)["spec"]
+    settings, spec = settings_of_pods()[service], template(environment, service)["spec"]
     sleep = spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    assert sleep >= 15 or service == "application-worker", "nobody sends to a worker"
-    assert spec["terminationGracePeriodSeconds"] >= sleep + default(service, DRAIN[service]) + 5
+    assert sleep >= 15 or service not in serving(environment), "nobody sends to a worker"
+    drain = settings.get("shutdown_seconds", settings.get("receive_seconds", 0))
+    assert drain or service not in SCALED
+    assert spec.get("terminationGracePeriodSeconds", 30) >= sleep + drain + 5
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -158,17 +155,14 @@ def test_the_worker_scales_on_the_depth_of_its_queue_as_well(environment: str, b
     assert triggers["cpu"]["metadata"] == {"value": "70"}
     queue = triggers["aws-sqs-queue"]
     assert queue["metadata"]["queueURLFromEnv"] == "JOBS_QUEUE_URL"
-    assert queue["metadata"]["queueLength"] == str(default("application-worker", "jobs_at_once"))
+    assert queue["metadata"]["queueLength"] == str(settings_of_pods()["application-worker"]["jobs_at_once"])
     [authentication] = of_kind(overlay(f"{environment}/application"), "TriggerAuthentication")
     assert queue["authenticationRef"]["name"] == authentication["metadata"]["name"]
     assert authentication["spec"] == {"podIdentity": {"provider": "aws"}}
 
 
-@pytest.mark.parametrize("service", DEPLOYMENTS)
+@pytest.mark.parametrize("service", SCALED)
 def test_prod_spreads_over_zones_strictly_per_revision_and_over_hosts_softly(service: str) -> None:
-    if service not in scaled("prod"):
-        assert "topologySpreadConstraints" not in template("prod", service)["spec"]
-        return
     zone, host = template("prod", service)["spec"]["topologySpreadConstraints"]
     assert zone["topologyKey"] == "topology.kubernetes.io/zone"
     assert (zone["maxSkew"], zone["whenUnsatisfiable"], zone["nodeTaintsPolicy"]) == (1, "DoNotSchedule", "Honor")

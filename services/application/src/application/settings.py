@@ -54,7 +54,7 @@ class ApiSettings(ApplicationSettings):
         default=2, gt=0, description="Longest that a list of departments waits for one of them, retries included."
     )
     events_poll_seconds: float = Field(default=1, gt=0, description="Seconds between looks at a job that is followed.")
-    stop_seconds: int = Field(default=20, gt=0, description="Seconds that open requests get when the API is stopped.")
+    shutdown_seconds: int = Field(default=20, gt=0, description="How long requests may go on after the signal to stop.")
     previews_at_once: int = Field(default=4, ge=1, description="Files that are looked into at the same time.")
     preview_memory_bytes: int = Field(
         default=112 * MEBIBYTE, gt=0, description="Memory that looking into one file may take; times PREVIEWS_AT_ONCE."

@@ -143,7 +143,7 @@ def main() -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=settings.stop_seconds,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
             # The gateway lets go of what it does not use after 4 s: were this first, a request could meet that moment.
             timeout_keep_alive=30,
         )

@@ -158,6 +158,25 @@ def test_a_file_that_is_not_what_its_name_says(name: str, data: bytes, slug: str
     assert refusal(data, name).slug == slug
 
 
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("x.xls", "saved as .xlsx"),
+        ("X.XLSB", "saved as .xlsx"),
+        ("x.ods", "saved as .xlsx"),
+        ("x.doc", "saved as .docx"),
+        ("x.zip", "compressed by gzip"),
+        ("x.xlsx.gz", "compressed by gzip"),
+        ("x.exe", ".csv"),
+    ],
+)
+def test_a_format_that_is_not_read_is_refused_with_the_way_out(name: str, way_out: str) -> None:
+    error = refusal(b"PK\x03\x04", name)
+    assert error.slug == "unsupported-format"
+    assert name.lower().partition(".")[2] in error.detail
+    assert way_out in (error.expected or "")
+
+
 @pytest.mark.parametrize("name", ["../../x.CSV", 'a"b\n.csv', ".csv", "x.y.csv"])
 def test_the_name_is_only_looked_at_for_its_extension(name: str) -> None:
     assert engine.detect_format(name, b"a,b\n") is Format.CSV

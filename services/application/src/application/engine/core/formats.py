@@ -32,6 +32,13 @@ _EXPECTED = "one of: " + ", ".join(
     [f".{extension}" for extension in _BY_EXTENSION]
     + [f".{extension}{_PACKED}" for extension, file_format in _BY_EXTENSION.items() if file_format in PACKABLE]
 )
+_SAVE_AS = {
+    **dict.fromkeys(("xls", "xlsb", "xlt", "ods", "fods", "numbers"), "xlsx"),
+    **dict.fromkeys(("doc", "dot", "odt", "rtf", "pages"), "docx"),
+}
+"""What Office programs can save files of other formats as."""
+
+_ARCHIVES = {"zip", "7z", "rar", "tar", "tgz", "bz2", "xz", "zst", "gz"}
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MAGIC = (
@@ -94,7 +101,14 @@ def _named_format(name: str) -> tuple[Format, str]:
     ending = (f".{extension}" if extension else "") + packed
     if file_format is None or (packed and file_format not in PACKABLE):
         detail = f"Files that end in {ending[:20]} cannot be enriched." if ending else "The name has no extension."
-        raise InputError("unsupported-format", "This kind of file cannot be enriched", detail, expected=_EXPECTED)
+        expected = _EXPECTED
+        if packed or extension in _ARCHIVES:
+            expected = "the table itself, or compressed by gzip as .csv.gz, .tsv.gz, .json.gz or .jsonl.gz"
+        elif extension in _SAVE_AS:
+            expected = (
+                f"the file saved as .{_SAVE_AS[extension]}: open it in the program that it is from, and save a copy"
+            )
+        raise InputError("unsupported-format", "This kind of file cannot be enriched", detail, expected=expected)
     return file_format, ending
 
 

@@ -157,13 +157,13 @@ def test_a_department_that_no_service_could_read_is_not_accepted_and_what_runs_s
     name = "unreadable"
     cluster.kubectl.apply(department(name))
     cluster.wait_for_reason(name, Ready="Serving")
-    # RE2, which the API server goes by, takes this; Python does not.
-    dataset = {"name": "vendors", "object": "vendors.csv", "key": "vendor_id", "pattern": "^(?P<1a>x)$"}
-    cluster.kubectl.apply(department(name, datasets=[dataset]))
+    # The API server compares no columns of two data sets.
+    items = {"name": "items", "object": "items.csv", "key": "item_id", "aliases": ["VENDOR_ID"]}
+    cluster.kubectl.apply(department(name, datasets=[*spec()["datasets"], items]))
     document = cluster.wait_for_reason(name, Accepted="Invalid")
     (line,) = (line for line in document["status"]["conditions"] if line["type"] == "Accepted")
-    assert "spec.datasets.0.pattern" in line["message"]
-    assert "<1a>" not in cluster.objects(name)["configmap"]["data"]["department.yaml"]
+    assert "VENDOR_ID would mean the key of two data sets" in line["message"]
+    assert "VENDOR_ID" not in cluster.objects(name)["configmap"]["data"]["department.yaml"]
     wait_for(lambda: cluster.events(name, "Invalid"), 10, "an event")
 
     cluster.kubectl.apply(department(name))

@@ -7,9 +7,10 @@ import pytest
 import yaml
 from tests.helpers.overlays import departments
 from tests.operator.departments import OTHER, RIGHT, WRONG, dataset
-from tests.operator.world import ROOT, built, department, spec, wait_for_definition
+from tests.operator.world import ROOT, built, department, seconds, spec, wait_for_definition
 
 from common.departments import TOOLSET_TOOLS, InvalidDepartment, name_conflict, parse_department
+from common.patterns import compile_pattern
 from department_operator.validation import invalidity
 from local.kubernetes.control_plane import NAMESPACE, ControlPlane
 from local.kubernetes.kubectl import Kubectl, KubectlError, Object, wait_for
@@ -60,6 +61,10 @@ def placed(document: Object, namespace: str) -> Object:
 
 
 PATTERNS = ["^[A-Z]{3}$", r"\d+", r"\w[\w.]*", "a|b", "(a(b)c)", "[^a]", r"\bx\b", "x{2,3}?", r"[\]\-]", "é+"]
+# RE2's, which Python's own module reads in another way, or not at all.
+PATTERNS += ["a(?i)b", r"\Q.\E\z", "[[:alpha:]]", r"\x{41}"]
+HOSTILE = ["(a*)*b", "^(a+)+$", r"^(\w+\s?)*$", "(a|aa)+$"]
+"""Would take longer than anybody waits, where each way to match is tried in turn."""
 
 
 def refusal(kubectl: Kubectl, document: Object) -> str:
@@ -109,11 +114,17 @@ def test_a_right_department_is_accepted_and_read_by_the_services(kubectl: Kubect
     assert not read_by_services(RIGHT[what])
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("pattern", [*PATTERNS, *HOSTILE])
 def test_a_pattern_that_is_accepted_compiles_in_the_services(kubectl: Kubectl, pattern: str) -> None:
     document = department("finance", **dataset(pattern=pattern))
     assert not refusal(kubectl, document)
     assert not read_by_services(document)
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
+def test_the_services_match_any_pattern_that_is_accepted_in_linear_time(pattern: str) -> None:
+    compiled = compile_pattern(pattern)
+    assert seconds(lambda: compiled.search("a" * 100_000 + "!")) < 1
 
 
 def test_a_namespace_that_no_operator_watches_is_refused_at_apply(

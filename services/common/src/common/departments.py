@@ -6,7 +6,6 @@ is broken is not served: closed by default.
 """
 
 import asyncio
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from common.caller import Caller
+from common.patterns import InvalidPattern, compile_pattern
 
 log = structlog.get_logger()
 
@@ -35,8 +35,8 @@ class _Model(BaseModel):
 
 def _compiles(pattern: str) -> str:
     try:
-        re.compile(pattern)
-    except re.error as error:
+        compile_pattern(pattern)
+    except InvalidPattern as error:
         raise ValueError(f"is not a regular expression: {error}") from error
     return pattern
 

@@ -6,12 +6,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import re2  # type: ignore[import-untyped]
-
 from application.engine.core.model import DatasetInfo
+from common.patterns import InvalidPattern, compile_pattern
 
 CERTAIN = 0.6
 POSSIBLE = 0.3
@@ -37,26 +35,18 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(word.casefold() for word in _WORD.findall(plain))
 
 
-def compile_pattern(dataset: DatasetInfo) -> Any:
-    """The data set's pattern; nothing if there is none or it is not valid. RE2 runs in linear time on any input."""
-    return _compiled(dataset.pattern) if dataset.pattern else None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 4 << 20
+def key_pattern(dataset: DatasetInfo) -> Any:
+    """The pattern of the data set's keys; nothing if there is none or it is not valid."""
     try:
-        return re2.compile(pattern, options)
-    except re2.error:
+        return compile_pattern(dataset.pattern) if dataset.pattern else None
+    except InvalidPattern:
         return None
 
 
 def weigh(column: str, values: Sequence[str], dataset: DatasetInfo) -> Evidence:
     """What speaks for ``column``, whose non-empty sample ``values`` are given, being a key into ``dataset``."""
     score, sentences = _weigh_name(column, dataset)
-    pattern = compile_pattern(dataset)
+    pattern = key_pattern(dataset)
     if pattern is None or not values:
         return Evidence(score, sentences)
     hits = sum(pattern.search(value) is not None for value in values)

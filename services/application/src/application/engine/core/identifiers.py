@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from application.engine.core.evidence import compile_pattern
+from application.engine.core.evidence import key_pattern
 from application.engine.core.model import DatasetInfo
 
 # Scripts that are written without spaces do not belong to an identifier that stands beside them.
@@ -40,7 +40,7 @@ class Finder:
     """Finds keys of ``datasets``; the numbers in ``Found.fits`` are places in it."""
 
     def __init__(self, datasets: Sequence[DatasetInfo]) -> None:
-        patterns = [compile_pattern(dataset) for dataset in datasets]
+        patterns = [key_pattern(dataset) for dataset in datasets]
 
         @lru_cache(maxsize=1 << 16)
         def fits(text: str) -> tuple[int, ...]:

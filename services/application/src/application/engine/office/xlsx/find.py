@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.engine.core.errors import InputError
-from application.engine.core.evidence import CERTAIN, POSSIBLE, compile_pattern, weigh
+from application.engine.core.evidence import CERTAIN, POSSIBLE, key_pattern, weigh
 from application.engine.core.head import empty_file, no_rows, told_apart
 from application.engine.core.model import DatasetInfo, DetectedSheet
 from application.engine.office.archive import Archive
@@ -199,7 +199,7 @@ def _score(head: Sequence[Row], place: int, wanted: Sequence[Wanted]) -> float:
     for at, name in _names(head[place]).items():
         values = [text.strip() for row in below if (text := row.cells.get(at, "")).strip()]
         for entry in wanted:
-            pattern = compile_pattern(entry.dataset)
+            pattern = key_pattern(entry.dataset)
             if entry.column is None:
                 is_key = pattern is not None and pattern.search(name.strip()) is not None
                 best = max(best, 0.0 if is_key else weigh(name, values, entry.dataset).score)

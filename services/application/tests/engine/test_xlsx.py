@@ -215,6 +215,16 @@ def test_text_longer_than_a_cell_is_cut_off_with_a_warning() -> None:
     assert "cut off" in result.report.warnings[-1]
 
 
+def test_the_header_of_a_wide_sheet_among_many_is_found() -> None:
+    book = workbook(
+        [["Report"], [], [*(f"c{number}" for number in range(4000)), "vendor_id"], [1] * 4000 + ["V-00001"]]
+    )
+    for number in range(50):
+        book.create_sheet(f"Notes {number}").append(["see Data"])
+    result = enrich(saved(book), "x.xlsx", columns=NAMES)
+    assert values(result.data)[3][-2:] == ("V-00001", "Acme GmbH")
+
+
 def test_integers_too_large_for_a_spreadsheet_are_text() -> None:
     lookup = Departments([dataset("d.s", "k", {"k": "string", "v": "int64"}, {"1": {"v": 12345678901234567}})])
     assert opened(enrich(saved(workbook([["k"], ["1"]])), "x.xlsx", lookup).data)["B2"].value == "12345678901234567"

@@ -120,7 +120,15 @@ def _no_such_row(row: int, sheets: Sequence[Sheet]) -> InputError:
 
 def _first_rows(archive: Archive, book: Book, sheets: Sequence[Sheet], count: int) -> list[list[Row]]:
     """The first rows of each sheet that hold a value, with all their texts."""
-    heads = [_rows_of(archive, book, sheet, count, _MOST_CELLS // len(sheets)) for sheet in sheets]
+    share = _MOST_CELLS // len(sheets)
+    heads = [_rows_of(archive, book, sheet, count, share) for sheet in sheets]
+    sizes = [sum(_size(row) for row in head) for head in heads]
+    wide = [place for place, size in enumerate(sizes) if size > share]
+    if len(wide) < len(sheets):
+        # They get what the others leave: a header row and its keys may be no more than begun.
+        left = _MOST_CELLS - sum(size for size in sizes if size <= share)
+        for place in wide:
+            heads[place] = _rows_of(archive, book, sheets[place], count, left // len(wide))
     texts = book.texts(number for head in heads for row in head for number in row.shared.values())
     for row in (row for head in heads for row in head):
         cells = {**row.cells, **{place: text for place, number in row.shared.items() if (text := texts[number])}}
@@ -135,7 +143,7 @@ def _rows_of(archive: Archive, book: Book, sheet: Sheet, count: int, most: int) 
     def on_row(row: Row) -> None:
         nonlocal cells
         found.append(row)
-        cells += len(row.cells) + len(row.shared)
+        cells += _size(row)
         if len(found) == count or cells > most:
             raise _EnoughRows
 
@@ -148,6 +156,10 @@ def _rows_of(archive: Archive, book: Book, sheet: Sheet, count: int, most: int) 
         except _EnoughRows:
             pass
     return found
+
+
+def _size(row: Row) -> int:
+    return len(row.cells) + len(row.shared)
 
 
 def _header(

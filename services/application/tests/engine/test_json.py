@@ -271,6 +271,12 @@ def test_preview_and_job_take_the_same_of_two_members_with_one_path(record: str)
     assert json.loads(enrich(record.encode(), "x.jsonl", **chosen).text)[f"{column}.finance.country"] == "DE"
 
 
+def test_an_empty_list_without_a_mapping_is_refused_for_what_it_lacks() -> None:
+    error = refusal(b"[]", "x.json")
+    assert (error.slug, error.field) == ("nothing-to-enrich", "mapping")
+    assert error.detail.startswith("The file has no rows")
+
+
 def test_text_around_the_list_of_a_document_stays() -> None:
     data = b'\n{"page" : 1.0,\n "data":[ {"k":"V-00001"} ] , "x":{"y":[{}]} }\n'
     result = enrich(data, "x.json", given={"k": ["finance.vendors"]}, columns={"finance.vendors": ["terms"]})

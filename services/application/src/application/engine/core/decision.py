@@ -39,6 +39,8 @@ def decide(proposal: MappingProposal) -> Mapping:
             "No identifier of a data set that you may use was found in the text. Of a long text, only the start is "
             "searched for them."
             if is_text
+            else "The file has no rows, and nothing else says which columns its rows would have."
+            if not names
             else f"No column's name or values fit a data set that you may use. Columns: {names}.",
             field="mapping",
             expected="a mapping from a column to a data set",

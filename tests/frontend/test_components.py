@@ -272,12 +272,15 @@ mapping = {
     "causes": [{"cause": "leading_zeros", "description": "Leading zeros lost", "keys": 1200}],
 }
 sizes = {"format": "csv", "rows": 3, "bytes_read": 1, "bytes_written": 1, "duration_seconds": 1}
-print(json.dumps([missing_text(Report(**sizes, mappings=[mapping])), missing_text(Report(**sizes))]))
+print(json.dumps([missing_text(Report(**sizes, mappings=[mapping]), "j1"), missing_text(Report(**sizes), "j2")]))
 """
     done = subprocess.run([FRONTEND_PYTHON, "-c", program], capture_output=True, text=True, timeout=200, check=True)
     some, none = json.loads(done.stdout)
     assert none == []
-    assert some[-1] == r"Not found, for example: V1 (perhaps V-00001), x\`y."
+    assert some[-2:] == [
+        r"Not found, for example: V1 (perhaps V-00001), x\`y.",
+        "[Review these keys](/?review=j1)",
+    ]
     assert r"| vendor\|id | Leading zeros lost | 1,200 |" in some
 
 

@@ -79,7 +79,11 @@ def test_a_job_of_before_is_reviewed_from_the_list(people: People, messy: Path) 
     ready(person, messy)
     person.page.reload()
     person.page.get_by_role("button", name="Review messy.csv").first.click()
-    expect(person.page.get_by_role("heading", name="3 keys were not found")).to_be_visible()
+    heading = person.page.get_by_role("heading", name="3 keys were not found")
+    expect(heading).to_be_visible()
+    job = person.page.locator("[data-job]").first.get_attribute("data-job")
+    person.page.goto(f"{person.url}/?review={job}")
+    expect(heading).to_be_visible()
 
 
 def test_10_000_keys_are_shown_a_hundred_at_a_time(people: People, tmp_path: Path) -> None:

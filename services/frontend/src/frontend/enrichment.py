@@ -213,13 +213,13 @@ def result_text(done: Done) -> str:
         f"{report.rows:,} rows, {len(report.columns_added)} columns added.",
         f"[The whole report]({link}/report?format=html)",
     ]
-    lines += missing_text(report)
+    lines += missing_text(report, job.id)
     lines += [f"\nNote: {plain(warning)}" for warning in report.warnings]
     return "\n".join(lines)
 
 
-def missing_text(report: Report) -> list[str]:
-    """Why keys were not found, and the first of them."""
+def missing_text(report: Report, job: str) -> list[str]:
+    """Why keys were not found, the first of them, and where others are approved."""
     causes = [[each.column, cause.description, f"{cause.keys:,}"] for each in report.mappings for cause in each.causes]
     lines: list[str] = []
     if causes:
@@ -227,6 +227,7 @@ def missing_text(report: Report) -> list[str]:
     missing = [key for entry in report.mappings for key in entry.unmatched_sample]
     if missing:
         lines += ["", "Not found, for example: " + ", ".join(map(_missing_key, missing[:10])) + "."]
+        lines += [f"[Review these keys](/?review={job})"]
     return lines
 
 

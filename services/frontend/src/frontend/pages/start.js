@@ -276,3 +276,6 @@ form.addEventListener("drop", (event) => {
 
 refresh().catch(failure);
 departments().catch(failure);
+// A link in the chat leads to the keys that a job did not find.
+const reviewed = new URLSearchParams(location.search).get("review");
+if (reviewed) call(`/jobs/${encodeURIComponent(reviewed)}`).then((job) => finished(job)).catch(failure);

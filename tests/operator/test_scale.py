@@ -23,6 +23,8 @@ DEPARTMENTS = int(os.environ.get("SCALE_DEPARTMENTS", "500"))
 PATIENCE = max(1.0, DEPARTMENTS / 500)
 MAX_SECONDS_P95 = 1.0
 MAX_MEMORY_MIB = 256  # the limit of the operator's container
+MAX_START_MIB = 165 + 0.04 * DEPARTMENTS
+"""What an operator needs at most while it starts: itself, a page of each list, and what it keeps of each department."""
 MAX_CALLS = 20
 REST_SECONDS = 30
 AUDIT = """
@@ -165,7 +167,17 @@ def test_a_restart_with_many_departments_changes_nothing(cluster: World, many: M
         wait_for(lambda: operator.metric(looks) >= DEPARTMENTS, 120 * PATIENCE, "all are looked at")
         print(f"looked at {DEPARTMENTS} departments {time.monotonic() - started:.0f} s after the start")
         wait_for(lambda: _still(audit), 60 * PATIENCE, "it is at rest")
+        memory = _peak_memory(operator)
+    print(f"an operator that starts with {DEPARTMENTS} departments needs {memory:.0f} MiB at most")
+    assert memory < MAX_START_MIB
     assert {each["metadata"]["uid"]: _settled(each) for each in made(cluster, names)} == before
+
+
+def _peak_memory(operator: OperatorProcess) -> float:
+    """The most that the process has had in memory, in MiB."""
+    status = Path(f"/proc/{operator.process.pid}/status").read_text()
+    (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kib) / 1024
 
 
 def _settled(document: Object) -> object:

@@ -10,6 +10,7 @@ from typing import Any
 import kopf
 
 from department_operator.connection import Connection
+from department_operator.kubernetes import PAGE_SIZE
 from department_operator.names import DEPARTMENT_LABEL, GROUP, MADE
 from department_operator.operator import Operator
 
@@ -39,6 +40,7 @@ def settings() -> kopf.OperatorSettings:
     made.posting.enabled = False
     made.scanning.disabled = True  # the namespace and the kinds are known: no right to list all of them is needed
     made.networking.error_backoffs = (0.1, 0.2, 0.5, 1, 2, 5, 10)
+    made.watching.chunk_size = PAGE_SIZE
     made.queueing.idle_timeout = 1  # how long it keeps a worker for an object, and so a stop waiting
     made.queueing.exit_timeout = 0.5
     for resource in (("", "v1", "pods"), *MADE.values()):

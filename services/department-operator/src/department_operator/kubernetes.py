@@ -1,6 +1,6 @@
 """The API server's calls that the operator needs beside Kopf's watches: server-side apply, list, events."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from department_operator.metrics import API_CALLS
 from department_operator.names import API_VERSION, COMPONENT, FIELD_MANAGER
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
+PAGE_SIZE: Final = 100
+"""Objects of a list that are in memory at once: with all of them a start takes several times as much memory."""
 JSON: Final = "application/json"
 METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources"""
@@ -71,22 +73,22 @@ class Kubernetes:
 
     async def list(
         self, api_version: str, kind: str, label_selector: str = "", *, metadata_only: bool = False
-    ) -> list[Object]:
-        """All objects of a kind that have the labels, or of each its metadata alone.
+    ) -> AsyncIterator[Object]:
+        """Each object of a kind that has the labels, or its metadata alone; never more than a page is in memory.
 
         Raises:
             ApiError: Refused, or no answer.
         """
-        items: list[Object] = []
-        params = {"limit": "500"} | ({"labelSelector": label_selector} if label_selector else {})
+        params = {"limit": str(PAGE_SIZE)} | ({"labelSelector": label_selector} if label_selector else {})
         while True:
             answer = await self._call(
                 "GET", self._path(api_version, kind), params=params, accept=METADATA if metadata_only else JSON
             )
-            # The items of a list do not say what they are.
-            items += [item | {"apiVersion": api_version, "kind": kind} for item in answer["items"]]
+            for item in answer["items"]:
+                # The items of a list do not say what they are.
+                yield item | {"apiVersion": api_version, "kind": kind}
             if not (further := answer["metadata"].get("continue")):
-                return items
+                return
             params = params | {"continue": further}
 
     async def get(self, api_version: str, kind: str, name: str) -> Object | None:

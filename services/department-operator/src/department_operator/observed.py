@@ -10,6 +10,7 @@ import orjson
 
 from department_operator.names import DEPARTMENT_LABEL, PROVES_ANNOTATION, REVISION_ANNOTATION
 
+KEPT: Final = ("name", "namespace", "uid", "generation", "resourceVersion", "deletionTimestamp")
 VOLATILE: Final = ("resourceVersion", "generation", "managedFields", "creationTimestamp")
 DEPLOYMENT_CONTROLLERS: Final = "deployment.kubernetes.io/revision"
 
@@ -28,6 +29,11 @@ def fingerprint(document: Mapping[str, Any]) -> str:
         annotations = metadata.get("annotations", {})
         metadata["annotations"] = {key: value for key, value in annotations.items() if key != DEPLOYMENT_CONTROLLERS}
     return digest([metadata, content])
+
+
+def kept(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A Department as it is kept: without `managedFields` and what else of its metadata nobody here reads."""
+    return {**document, "metadata": {key: value for key, value in document["metadata"].items() if key in KEPT}}
 
 
 def version(document: Mapping[str, Any]) -> int:

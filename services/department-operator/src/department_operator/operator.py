@@ -1,7 +1,7 @@
 """What happens in the cluster comes in here, and names of departments to work on come out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -11,7 +11,7 @@ from department_operator.errors import ApiError, TryAgain
 from department_operator.kubernetes import Kubernetes, Object
 from department_operator.metrics import REPAIRS
 from department_operator.names import API_VERSION, DEPARTMENT_LABEL, MADE, POD_TEMPLATE
-from department_operator.observed import DeploymentState, Observed, PodState, department_of, fingerprint, version
+from department_operator.observed import DeploymentState, Observed, PodState, department_of, fingerprint, kept, version
 from department_operator.pod_identity import PodIdentity
 from department_operator.queue import WorkQueue
 from department_operator.reconciler import Reconciler
@@ -73,13 +73,13 @@ class Operator:
             ApiError: The API server refused or did not answer.
         """
         await self._templates.load()
-        for document in await self._kubernetes.list("v1", "PodTemplate"):
+        async for document in self._kubernetes.list("v1", "PodTemplate"):
             self.pod_template("ADDED", document)
-        for document in await self._kubernetes.list("apps/v1", "Deployment", DEPARTMENT_LABEL):
+        async for document in self._kubernetes.list("apps/v1", "Deployment", DEPARTMENT_LABEL):
             self.deployment(document)
-        for document in await self._kubernetes.list("v1", "Pod", DEPARTMENT_LABEL):
+        async for document in self._kubernetes.list("v1", "Pod", DEPARTMENT_LABEL):
             self.pod("ADDED", document)
-        for document in await self._kubernetes.list(API_VERSION, "Department"):
+        async for document in self._kubernetes.list(API_VERSION, "Department"):
             self.department("ADDED", document)
         self.started = True
         self._sweep_soon()
@@ -101,7 +101,7 @@ class Operator:
             self._queue.add(name)
             self._check_names_below(name)
             return
-        self._observed[name].document = dict(document)
+        self._observed[name].document = kept(document)
         if known is None or any(known["metadata"][key] != document["metadata"][key] for key in ("uid", "generation")):
             self._reconciler.outdated(name)
             self._status_checks.add(name)
@@ -202,34 +202,34 @@ class Operator:
         """Find what went while nobody watched: Departments, objects of theirs, and Departments of associations."""
         self._sweeping = None
         known = {name: self._uid(name) for name in self._observed.departments}
-        found = {each["metadata"]["name"]: each for each in await self._kubernetes.list(API_VERSION, "Department")}
+        found = set[str]()
+        async for document in self._kubernetes.list(API_VERSION, "Department"):
+            found.add(document["metadata"]["name"])
+            self.department("MODIFIED", document)
         for name, uid in known.items():
             gone = self._observed.document(name)
             if name not in found and gone is not None and self._uid(name) == uid:
                 self.department("DELETED", gone)
-        for document in found.values():
-            self.department("MODIFIED", document)
         for department in await self._pod_identity.departments():
             if self._observed.document(department) is None and department not in found:
                 self._reconciler.gone({"metadata": {"name": department, "uid": ""}})
                 self._queue.add(department)
         for kind, (group, version_of_kind, _) in MADE.items():
             applied = {name: state.applied.get(kind) for name, state in self._observed.items()}
-            there = {
-                department_of(each) for each in await self._labelled(f"{group}/{version_of_kind}".strip("/"), kind)
-            }
+            api_version = f"{group}/{version_of_kind}".strip("/")
+            there = {department_of(each) async for each in self._labelled(api_version, kind)}
             for name, before in applied.items():
                 if before is not None and name not in there and self._observed.peek(name).applied.get(kind) is before:
                     self._reconciler.vanished(kind, name)
                     self._queue.add(name)
         pods = {name: list(state.pods) for name, state in self._observed.items()}
-        running = {each["metadata"]["name"] for each in await self._labelled("v1", "Pod")}
+        running = {each["metadata"]["name"] async for each in self._labelled("v1", "Pod")}
         for name, names in pods.items():
             for pod in set(names) - running:
                 self.pod("DELETED", {"metadata": {"name": pod, "labels": {DEPARTMENT_LABEL: name}}})
 
-    async def _labelled(self, api_version: str, kind: str) -> list[Object]:
-        return await self._kubernetes.list(api_version, kind, DEPARTMENT_LABEL, metadata_only=True)
+    def _labelled(self, api_version: str, kind: str) -> AsyncIterator[Object]:
+        return self._kubernetes.list(api_version, kind, DEPARTMENT_LABEL, metadata_only=True)
 
     def _uid(self, name: str) -> str | None:
         document = self._observed.document(name)

@@ -37,7 +37,7 @@ class Templates:
             ApiError: The API server refused or did not answer.
         """
         selector = ",".join(f"{name}={value}" for name, value in LABELS.items())
-        for document in await self._kubernetes.list("apps/v1", "ControllerRevision", selector):
+        async for document in self._kubernetes.list("apps/v1", "ControllerRevision", selector):
             revision = document["metadata"]["name"].removeprefix(f"{POD_TEMPLATE}-")
             self._kept[revision] = Template(revision, document["data"])
             self._newest = max(self._newest, document["revision"])

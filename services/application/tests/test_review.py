@@ -261,3 +261,12 @@ def test_keys_of_a_data_set_that_the_file_does_not_have_are_refused(dana: Client
     answer = dana.call("POST", "/api/jobs", document={**wanted, "keys": {"hr.employees": {"1": "E-00001"}}})
     assert (answer.status, answer.slug) == (422, "cannot-repair")
     assert "hr.employees" in answer.json()["detail"]
+
+
+def test_a_review_keeps_what_was_approved_with_the_job(alice: Client) -> None:
+    job = alice.submit(alice.upload(CONTENT), mapping={"vendor_id": ["finance.vendors"]}, approve=["leading_zeros"])
+    alice.wait(job)
+    repaired = review(alice, job, keys={"finance.vendors": {"nobody": "V-00002"}})
+    zeros = "V-00001 (leading zeros lost)"
+    used = [row["vendor_id.finance.matched_key"] for row in rows(alice, repaired)]
+    assert used == ["", zeros, "", "V-00002 (given by hand)", zeros]

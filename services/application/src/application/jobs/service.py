@@ -53,7 +53,6 @@ log = structlog.get_logger()
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _MAX_MAPPING_BYTES = 200_000
 """Half of what DynamoDB takes as one item."""
-_LATER_CHOICES = ("options", "approve", "keys")
 _CANCEL_TRIES = 5
 _RESULT_TRIES = 6
 
@@ -125,11 +124,13 @@ class JobService:
             if unused := sorted(repairs.keys() - mapped):
                 raise CannotRepair(f"No column of this file has keys of {unused[0]}.")
             noted = with_matched_key(mapping, mapped if wanted.approve else repairs)
-            job = self._new_job(file, caller, noted, wanted.options, repairs, approve=wanted.approve)
-            return job.model_copy(update={"left_out": left_out})
+            return self._new_job(
+                file, caller, noted, wanted.options, repairs, approve=wanted.approve, left_out=left_out
+            )
 
         # What was not chosen is left out: a request has the hash that it had before there was the choice.
-        asked = wanted.model_dump(exclude={name for name in _LATER_CHOICES if not getattr(wanted, name)})
+        later = {"options": wanted.options.given, "approve": wanted.approve, "keys": wanted.keys}
+        asked = wanted.model_dump(exclude={name for name, chosen in later.items() if not chosen})
         return self._start(wanted.file, caller, key, asked, new_job, repairs)
 
     def review(self, job: str, wanted: Review, caller: Caller, key: str | None) -> Job:
@@ -144,7 +145,16 @@ class JobService:
         mapping = with_matched_key(present.mapping, repairs)
 
         def new_job(file: File) -> Job:
-            return self._new_job(file, caller, mapping, present.options, repairs, review_of=present.id)
+            return self._new_job(
+                file,
+                caller,
+                mapping,
+                present.options,
+                repairs,
+                approve=present.approve,
+                left_out=present.left_out,
+                review_of=present.id,
+            )
 
         asked = {"job": present.id, **wanted.model_dump()}
         return self._start(present.file_id, caller, key, asked, new_job, repairs)
@@ -323,7 +333,8 @@ class JobService:
         options: FileOptions,
         repairs: Repairs,
         *,
-        approve: tuple[str, ...] = (),
+        approve: tuple[str, ...],
+        left_out: tuple[str, ...],
         review_of: str | None = None,
     ) -> Job:
         now = time.time()
@@ -341,6 +352,7 @@ class JobService:
             mapping=mapping,
             options=options,
             approve=approve,
+            left_out=left_out,
             repairs=sum(map(len, repairs.values())),
             review_of=review_of,
             heartbeat=int(now * 1000),

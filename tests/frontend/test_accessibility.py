@@ -62,7 +62,7 @@ def test_no_finding_on_a_small_screen(people: People) -> None:
 
 def test_the_refusals_have_no_finding(people: People) -> None:
     person = people("eve")
-    expect(person.page.get_by_text("You may not use any department yet")).to_be_visible()
+    expect(person.page.get_by_text("You have no access to a department yet")).to_be_visible()
     assert not serious(person.page)
 
 

@@ -81,7 +81,7 @@ def test_who_may_use_no_department_is_told_whom_to_ask_in_the_chat(people: Peopl
     person.open_chat()
     person.attach(SAMPLES / "invoices.csv")
     person.write()
-    person.is_told("None of your groups may use a department. Ask the department")
+    person.is_told("None of your groups has access to a department. Ask the department")
     person.look("no department")
 
 

@@ -169,7 +169,7 @@ asyncio.run(main())
 
 
 def test_without_a_login_a_component_does_nothing(in_python: list[str]) -> None:
-    assert in_python[0].startswith("Your sign-in has ended.")
+    assert in_python[0].startswith("Your session has expired.")
 
 
 def test_an_agents_tool_answers_as_its_user_and_refuses_in_a_sentence(in_python: list[str]) -> None:

@@ -45,7 +45,7 @@ def test_the_time_from_click_to_enriched_file_is_printed(people: People, report_
 def test_it_says_what_to_do_and_what_one_may_use(people: People) -> None:
     person = people("dana")
     expect(person.page).to_have_title("File Processing")
-    expect(person.page.get_by_role("heading", level=1)).to_contain_text("get it back")
+    expect(person.page.get_by_role("heading", level=1)).to_contain_text("Add department data")
     for name in ("Finance", "Human Resources", "Legal"):
         expect(person.page.get_by_text(name, exact=True)).to_be_visible()
     expect(person.page.get_by_text("dana@example.com")).to_be_visible()
@@ -60,7 +60,7 @@ def test_progress_preview_and_report_are_shown(people: People, site: Site, tmp_p
         expect(person.page.get_by_text(re.compile("Enriching many.csv: [1-9][0-9,]+ rows so far"))).to_be_visible()
         expect(person.page.get_by_role("region", name=re.compile("The first rows"))).to_be_visible()
         entry = person.page.get_by_role("listitem").filter(has_text="many.csv").first
-        expect(entry.get_by_text(re.compile("at work: [1-9][0-9,]+ rows"))).to_be_visible()
+        expect(entry.get_by_text(re.compile("Processing: [1-9][0-9,]+ rows"))).to_be_visible()
         person.look("at work")
     expect(person.page.get_by_role("heading", name="many.csv is ready")).to_be_visible()
     found = person.page.get_by_role("region", name="What was found")
@@ -101,7 +101,7 @@ def test_a_user_of_another_department_is_refused_politely(people: People) -> Non
 
 def test_a_user_without_any_department_is_told_whom_to_ask(people: People) -> None:
     person = people("eve")
-    expect(person.page.get_by_text("You may not use any department yet")).to_be_visible()
+    expect(person.page.get_by_text("You have no access to a department yet")).to_be_visible()
     expect(person.page.get_by_label("Choose a file")).to_be_disabled()
     person.look("no department")
 
@@ -128,7 +128,7 @@ def test_a_reload_in_the_middle_of_a_job_loses_nothing(people: People, site: Sit
         held()
         person.page.reload()
         expect(entry.get_by_role("progressbar")).to_be_visible()
-        expect(entry.get_by_text(re.compile("at work: [1-9][0-9,]+ rows"))).to_be_visible()
+        expect(entry.get_by_text(re.compile("Processing: [1-9][0-9,]+ rows"))).to_be_visible()
         person.look("after the reload")
     expect(entry.get_by_role("link", name="Download reloaded.enriched.csv")).to_be_visible()
     assert len(read_table("csv", person.download("Download reloaded.enriched.csv").read_bytes())) == LONG_ROWS

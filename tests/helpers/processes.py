@@ -15,7 +15,6 @@ class Copies:
     """Processes with the command and the environment of the one that the stack has, but for some changes."""
 
     def __init__(self, stack: Stack, service: str, changes: Mapping[str, str]) -> None:
-        """Nothing is started yet."""
         self._service = next(each for each in stack.services if each.name == service)
         self._environment = {**os.environ, **self._service.environment, **changes, MARK: str(stack.state.path)}
         self._folder = stack.state.path

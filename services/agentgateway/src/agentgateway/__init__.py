@@ -1,1 +1,1 @@
-"""The one door: authenticates callers, decides what they may use, federates the departments over REST and MCP."""
+"""The entry point: authenticates callers, decides what they may use, federates the departments over REST and MCP."""

@@ -34,7 +34,6 @@ class Readiness:
         application: Application,
         departments: Departments,
     ) -> None:
-        """Nothing is asked yet."""
         self._keys = keys
         self._tokens = tokens
         self._application = application

@@ -44,7 +44,6 @@ class OwnRoutes:
     def __init__(
         self, settings: Settings, readiness: Readiness, exchange: IamExchange, signer: KmsSigner, login: OAuthRoutes
     ) -> None:
-        """Nothing is asked yet."""
         self._settings = settings
         self._readiness = readiness
         self._exchange = exchange

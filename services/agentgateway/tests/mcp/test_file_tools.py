@@ -228,4 +228,4 @@ async def test_a_call_that_takes_too_long(files: Files, tmp_path: Path) -> None:
         files.jobs["slow"] = {"id": "slow", "status": "running", "owner": "alice", "asked": {"columns": {"a": []}}}
         async with front.client("alice") as client:
             message = await error(client, "files_job_status", job="slow", wait_seconds=20)
-    assert message == "files_job_status was not done within 0.3 s. See files_list_jobs for what took effect."
+    assert message == "files_job_status did not finish within 0.3 s. Call files_list_jobs to see what took effect."

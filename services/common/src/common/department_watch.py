@@ -68,7 +68,6 @@ class DepartmentWatch:
     """
 
     def __init__(self, settings: ServiceIdentitySettings) -> None:
-        """Nothing is asked yet."""
         self._settings = settings
         self._ssl = settings.ssl_context()
         self._url = (

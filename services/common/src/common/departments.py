@@ -222,7 +222,6 @@ class DepartmentDirectory:
     """The departments of a directory of `*.yaml` files, followed while the context lasts."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read yet."""
         self._path = path
         self._current: Mapping[str, Department] = MappingProxyType({})
         self._version = 0

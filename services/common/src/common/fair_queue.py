@@ -37,7 +37,6 @@ class FairQueue:
     """
 
     def __init__(self, at_once: int, of_one: int) -> None:
-        """Nobody has a turn yet."""
         self._free = at_once
         self._of_one = of_one
         self._held: Counter[str] = Counter()

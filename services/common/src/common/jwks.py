@@ -50,7 +50,6 @@ class JwksCache:
     """
 
     def __init__(self, fetch: JwksFetch, *, min_refresh_seconds: float = 10) -> None:
-        """Nothing is fetched yet."""
         self._fetch = fetch
         self._min_refresh_seconds = min_refresh_seconds
         self._keys: dict[str, dict[str, Any]] = {}

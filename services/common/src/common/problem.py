@@ -34,7 +34,6 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         **extra: Any,
     ) -> None:
-        """Keep what `problem_response` will write."""
         super().__init__(detail)
         self.status = status
         self.slug = slug

@@ -70,7 +70,6 @@ class ServiceTokenSource:
     """Tokens with which this service calls others: one per audience, renewed two minutes before the end."""
 
     def __init__(self, settings: ServiceIdentitySettings, session: aiohttp.ClientSession) -> None:
-        """Nothing is requested yet."""
         self._settings = settings
         self._session = session
         self._ssl = settings.ssl_context()
@@ -138,7 +137,6 @@ class ServiceTokenVerifier:
         audience: str,
         allowed_callers: frozenset[str],
     ) -> None:
-        """Nothing is fetched yet."""
         self._audience = audience
         self._issuer = settings.cluster_issuer
         self._subjects = {f"system:serviceaccount:{settings.namespace}:{name}": name for name in allowed_callers}

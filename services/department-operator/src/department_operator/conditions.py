@@ -26,7 +26,7 @@ def conditions(state: DepartmentState, revision: str | None) -> list[Condition]:
 
 def _accepted(state: DepartmentState) -> Condition:
     if state.invalid is not None:
-        return Condition("Accepted", "False", "Invalid", f"What runs stays as it was: {state.invalid}")
+        return Condition("Accepted", "False", "Invalid", f"Running pods are unchanged: {state.invalid}")
     return Condition("Accepted", "True", "Accepted", "The specification can be served.")
 
 

@@ -42,7 +42,6 @@ class Kubernetes:
     """Calls within one namespace."""
 
     def __init__(self, connection: Connection, namespace: str) -> None:
-        """Nothing is called yet."""
         self._connection = connection
         self._namespace = namespace
 

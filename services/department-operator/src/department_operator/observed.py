@@ -202,7 +202,6 @@ class Observed(defaultdict[str, DepartmentState]):
     """Each department that anything is known of, by its name."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         super().__init__(DepartmentState)
 
     @property

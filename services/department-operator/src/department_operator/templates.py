@@ -23,7 +23,6 @@ class Templates:
     """A department that waits for its turn can be made again as it was, though the PodTemplate has changed since."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
-        """Nothing is known yet."""
         self._kubernetes = kubernetes
         self._kept: dict[str, Template] = {}
         self._newest = 0

@@ -19,7 +19,7 @@ PREVIEW_ROWS, PREVIEW_COLUMNS, CELL_WIDTH = 5, 6, 40
 LEAST_SECONDS_BETWEEN_UPDATES: Final = 0.5
 MAPPING = re.compile(r"^\s*(?P<column>[^=\n]+?)\s*=\s*(?P<dataset>[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*)\s*$", re.MULTILINE)
 
-NOT_SIGNED_IN: Final = "Your sign-in has ended. Reload this page to sign in again; what is at work goes on meanwhile."
+NOT_SIGNED_IN: Final = "Your session has expired. Reload this page to sign in again; running jobs continue."
 NOTHING_ATTACHED: Final = (
     "**Attach a file to enrich.** Press *Attach a file* below, choose one (CSV, TSV, XLSX, JSON, JSON Lines, Parquet, "
     "TXT, MD, PDF or DOCX), and send it. Nothing has to be written."

@@ -43,7 +43,9 @@ class Gate:
             person = await self._verifier.verify(headers.get(identity.TOKEN_HEADER, ""))
         except identity.NotLoggedIn as error:
             log.info("login.refused: %s", error)
-            await refuse(scope, receive, send, 401, "You are not signed in, or your sign-in has ended. Sign in again.")
+            await refuse(
+                scope, receive, send, 401, "You are not signed in, or your session has expired. Sign in again."
+            )
             return
         if scope["type"] == "http" and scope["path"].startswith(CLOSED):
             await refuse(scope, receive, send, 404, "There is no such page.")

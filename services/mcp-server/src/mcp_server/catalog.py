@@ -37,7 +37,6 @@ class Catalog:
     def __init__(
         self, department: DepartmentFile, store: DatasetStore, toolsets: Mapping[str, Sequence[Toolset]]
     ) -> None:
-        """Nothing is made yet."""
         self._department = department
         self._store = store
         self._toolsets = toolsets

@@ -18,7 +18,6 @@ class DepartmentFile:
     """One `Department` object in a file, read again when the file has changed; closed while it is broken or missing."""
 
     def __init__(self, path: Path, name: str) -> None:
-        """Nothing is read yet."""
         self._path = path
         self._name = name
         self._seen: tuple[int, int] | None = None  # time of change and inode

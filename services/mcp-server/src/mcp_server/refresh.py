@@ -41,7 +41,6 @@ class DatasetStore:
     """All data sets of the department, by name, in the order of the `Department`."""
 
     def __init__(self, department: DepartmentFile, objects: DepartmentObjects, refresh_seconds: float) -> None:
-        """Nothing is loaded yet."""
         self._department = department
         self._objects = objects
         self._refresh_seconds = refresh_seconds

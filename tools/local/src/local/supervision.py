@@ -72,7 +72,6 @@ class Supervisor:
     """The supervisord of one state folder, which may not be running."""
 
     def __init__(self, state: StateFolder) -> None:
-        """Nothing is started yet."""
         self._state = state
         # A socket's path may have 107 bytes at most, and the state folder may be anywhere.
         digest = hashlib.sha256(str(state.path).encode()).hexdigest()[:16]

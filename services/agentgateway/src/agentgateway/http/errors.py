@@ -29,7 +29,6 @@ class Unauthenticated(Exception):
     """
 
     def __init__(self, description: str, error: Literal["invalid_token"] | None) -> None:
-        """Keep what the challenge will say."""
         super().__init__(description)
         self.description = description
         self.error = error
@@ -70,7 +69,6 @@ class ExchangeReplayed(Problem):
     """403: the presigned request was exchanged before."""
 
     def __init__(self) -> None:
-        """Says what to do."""
         detail = "This presigned request was used before. Presign a new one for each exchange."
         super().__init__(403, "exchange-replayed", "The presigned request was used before", detail)
 
@@ -93,13 +91,13 @@ def unauthenticated(error: Unauthenticated, resource_metadata: str) -> Problem:
 def rate_limited(seconds: float) -> Problem:
     """429: the caller asked more often than the limit allows."""
     wait = max(1, math.ceil(seconds))
-    detail = f"You have sent too many requests. Try again in {wait} s."
+    detail = f"You have sent too many requests. Retry in {wait} s."
     return Problem(429, "rate-limited", "Too many requests", detail, {"retry-after": str(wait)})
 
 
 def too_many_at_once(seconds: float) -> Problem:
     """429: the caller has as many requests under way as one may have."""
-    detail = f"You have too many requests under way. Wait for one of them to end, and try again in {seconds:g} s."
+    detail = f"You have too many requests in progress. Wait for one of them to finish, and retry in {seconds:g} s."
     return Problem(429, "rate-limited", "Too many requests", detail, {"retry-after": f"{seconds:g}"})
 
 
@@ -111,7 +109,7 @@ def not_found() -> Problem:
 def method_not_allowed(allowed: Iterable[str]) -> Problem:
     """405: the path exists, for other methods."""
     methods = ", ".join(sorted(allowed))
-    detail = f"This path answers {methods}."
+    detail = f"This path supports {methods}."
     return Problem(405, "method-not-allowed", "Method not allowed", detail, {"allow": methods})
 
 
@@ -123,33 +121,35 @@ def cross_site(origin: str) -> Problem:
 
 def unavailable(what: str) -> Problem:
     """503: nothing was done, so that a repetition is harmless."""
-    detail = f"{what} is not available at the moment. Try again in a few seconds."
+    detail = f"{what} is not available at the moment. Retry in a few seconds."
     return Problem(503, "service-unavailable", "Service unavailable", detail, {"retry-after": "5"})
 
 
 def internal_error() -> Problem:
     """500: something here is wrong; the log has it."""
-    detail = "This is our fault, not yours. Try again; if it stays, tell the platform team."
+    detail = "The gateway failed. Retry; if this keeps happening, contact the platform team."
     return Problem(500, "internal-error", "Something went wrong here", detail)
 
 
 def bad_gateway(why: str) -> Problem:
     """502: the application did not do its part."""
-    return Problem(502, "bad-gateway", "The application gave no valid answer", f"The application {why}. Try again.")
+    return Problem(502, "bad-gateway", "The application returned an invalid answer", f"The application {why}. Retry.")
 
 
 def gateway_timeout(seconds: float) -> Problem:
     """504: the application had the request, and was silent."""
-    detail = f"The application was silent for {seconds:g} s. See whether the request took effect before you repeat it."
+    detail = (
+        f"The application did not answer within {seconds:g} s. Check whether the request took effect before you retry."
+    )
     return Problem(504, "gateway-timeout", "The application did not answer in time", detail)
 
 
 def too_large(limit: int) -> Problem:
     """413: more than a request to this path can be."""
-    return Problem(413, "too-large", "The request is too large", f"The body may have {limit} bytes.")
+    return Problem(413, "too-large", "The request is too large", f"The maximum size of the body is {limit} bytes.")
 
 
 def request_timeout(seconds: float) -> Problem:
     """408: the client stopped sending, or sent next to nothing."""
-    detail = f"The request's body made no progress for {seconds:g} s. Send it again, over a faster connection."
-    return Problem(408, "request-timeout", "The request came too slowly", detail, {"connection": "close"})
+    detail = f"The request's body made no progress for {seconds:g} s. Retry over a faster connection."
+    return Problem(408, "request-timeout", "The request arrived too slowly", detail, {"connection": "close"})

@@ -95,7 +95,6 @@ class Authenticator:
     """Tells who calls, from a token of one of the issuers."""
 
     def __init__(self, issuers: Iterable[Issuer]) -> None:
-        """Nothing is verified yet."""
         self._issuers = {issuer.name: issuer for issuer in issuers}
         self._verified: TLRUCache[str, tuple[Caller, float]] = TLRUCache(
             REMEMBERED_TOKENS, ttu=lambda _, verified, now: min(verified[1], now + REMEMBERED_SECONDS), timer=time.time

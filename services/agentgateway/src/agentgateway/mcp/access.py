@@ -43,7 +43,6 @@ class AccessCache:
     """The access of each caller, worked out once per caller and version of the directory."""
 
     def __init__(self, departments: Departments) -> None:
-        """Nothing is worked out yet."""
         self._departments = departments
         self._known: LRUCache[Caller, CallerAccess] = LRUCache(REMEMBERED_CALLERS)
 

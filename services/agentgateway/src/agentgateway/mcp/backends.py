@@ -50,7 +50,6 @@ class Backend:
     """One department's server."""
 
     def __init__(self, department: Department, tokens: ServiceTokens, settings: McpSettings) -> None:
-        """Nothing is sent yet."""
         self.name = department.name
         self.endpoint = department.endpoint
         self.tools: set[str] = set()

@@ -63,7 +63,6 @@ class Catalog:
     """
 
     def __init__(self, backends: Backends, settings: McpSettings) -> None:
-        """Nothing is known yet."""
         self._backends = backends
         self._settings = settings
         self._lists: TTLCache[tuple[Any, ...], asyncio.Task[list[Item] | RpcError]] = TTLCache(

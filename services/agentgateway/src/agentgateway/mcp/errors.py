@@ -34,7 +34,6 @@ class RpcError(Exception):
         headers: Mapping[str, str] | None = None,
         outcome: str = "refused",
     ) -> None:
-        """Keep what `body` will write."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -82,7 +81,7 @@ def unavailable(department: str, retry_after: float) -> DepartmentFailure:
     return Disconnected(
         503,
         DEPARTMENT_UNAVAILABLE,
-        f"Department '{department}' is unavailable. Try again in {seconds} s.",
+        f"Department '{department}' is unavailable. Retry in {seconds} s.",
         {"department": department, "retryAfterSeconds": seconds},
         headers={"retry-after": str(seconds)},
         outcome="unavailable",
@@ -102,7 +101,7 @@ def timed_out(department: str, seconds: float) -> DepartmentFailure:
 
 def faulty(department: str, why: str, kind: type[DepartmentFailure] = DepartmentFailure) -> DepartmentFailure:
     """The department answered what is not an answer."""
-    message = f"Department '{department}' gave no valid answer: {why}."
+    message = f"Department '{department}' returned an invalid answer: {why}."
     return kind(502, DEPARTMENT_FAULT, message, {"department": department}, outcome="fault")
 
 
@@ -111,7 +110,7 @@ def rate_limited(message: str, seconds: int) -> RpcError:
     return RpcError(
         429,
         RATE_LIMITED,
-        f"{message} Try again in {seconds} s.",
+        f"{message} Retry in {seconds} s.",
         {"retryAfterSeconds": seconds},
         headers={"retry-after": str(seconds)},
         outcome="rate_limited",

@@ -15,8 +15,8 @@ from common.problem import Problem
 
 log = structlog.get_logger()
 
-BROKE_OFF = "The file service broke off in the middle of its answer. Try again in a few seconds."
-FAULTY = "The file service gave no valid answer. Try again; if it stays, tell the platform team."
+BROKE_OFF = "The file service stopped in the middle of its answer. Retry in a few seconds."
+FAULTY = "The file service returned an invalid answer. Retry; if this keeps happening, contact the platform team."
 
 
 class ApplicationError(Exception):
@@ -27,7 +27,6 @@ class ApplicationError(Exception):
     """
 
     def __init__(self, message: str, problem: Mapping[str, Any] | None = None) -> None:
-        """Keep what the caller will be told."""
         super().__init__(message)
         self.problem = problem
 

@@ -231,7 +231,7 @@ class FileTools:
         except (ApplicationError, ValueError) as error:
             return _error(str(error), error.problem if isinstance(error, ApplicationError) else None)
         except TimeoutError:
-            return _error(f"{name} was not done within {seconds:g} s. See files_list_jobs for what took effect.")
+            return _error(f"{name} did not finish within {seconds:g} s. Call files_list_jobs to see what took effect.")
 
     def schema(self, name: str) -> Mapping[str, Any] | None:
         """The input schema of a tool."""

@@ -18,7 +18,6 @@ class Pool:
     """As many connections as there are requests at once; the one used last is the first to be used again."""
 
     def __init__(self, url: URL, connect_seconds: float) -> None:
-        """Nothing is connected yet."""
         self._host = url.host or ""
         self._port = url.port or 80
         self._ssl = ssl.create_default_context() if url.scheme == "https" else None

@@ -12,7 +12,6 @@ class EventSplitter:
     """Collects bytes of a stream and gives out whole events, with their separators, as they become complete."""
 
     def __init__(self) -> None:
-        """Nothing is held."""
         self._rest = bytearray()
         self._searched = 0
 

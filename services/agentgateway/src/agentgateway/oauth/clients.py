@@ -42,7 +42,6 @@ class Clients:
     """Registers clients, and knows them again."""
 
     def __init__(self, settings: Settings, seals: Seals) -> None:
-        """Nobody has to be remembered."""
         self._settings = settings
         self._seals = seals
 

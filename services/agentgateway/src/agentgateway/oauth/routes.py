@@ -40,7 +40,6 @@ class OAuthRoutes:
     """The handlers, and what they need."""
 
     def __init__(self, settings: Settings, clients: Clients, login: Login, tokens: Tokens) -> None:
-        """Nothing is asked yet."""
         self._settings = settings
         self._clients = clients
         self._login = login

@@ -43,7 +43,6 @@ class Objects:
     """Calls of S3 as this service needs them; blocking, safe in threads."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
-        """Nothing is asked yet."""
         self._client = client
         self._bucket = bucket
 

@@ -23,7 +23,6 @@ class JobQueue:
     """Blocking, safe in threads."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
-        """Nothing is asked yet."""
         self._client = client
         self._url = url
 

@@ -24,7 +24,6 @@ class Readiness:
     """Checks bucket, queue and table, all at once, and whether the departments are known."""
 
     def __init__(self, objects: Objects, queue: JobQueue, table: Table, departments: Departments) -> None:
-        """Nothing is asked yet."""
         self._checks: Mapping[str, Callable[[], None]] = {
             "bucket": objects.check,
             "queue": queue.check,

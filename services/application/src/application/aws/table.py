@@ -63,7 +63,6 @@ class Table:
     """Reads are consistent unless they say otherwise."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
-        """Nothing is asked yet."""
         self._client = client
         self._name = name
 

@@ -43,7 +43,6 @@ class DepartmentClient:
     """One try per call; whether to try again is the caller's decision."""
 
     def __init__(self, directory: Departments, tokens: ServiceTokenSource, session: aiohttp.ClientSession) -> None:
-        """Nothing is called yet."""
         self._directory = directory
         self._tokens = tokens
         self._session = session

@@ -20,7 +20,6 @@ class FileStore:
     """Blocking, safe in threads. An owner who asks for another's file is told that there is none."""
 
     def __init__(self, table: Table) -> None:
-        """Nothing is asked yet."""
         self._table = table
 
     def add(self, file: File, usage: Usage) -> None:

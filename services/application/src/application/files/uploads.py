@@ -63,7 +63,7 @@ class UploadService:
             StorageFull, TooManyUploads: The owner uses as much as they may.
         """
         if size > self._max_bytes:
-            detail = f"At most {self._max_bytes} bytes are taken."
+            detail = f"The maximum size is {self._max_bytes} bytes."
             expected = f"at most {self._max_bytes}"
             raise Problem(413, "too-large", "This is too large", detail, field="size", expected=expected)
         identifier = new_id()

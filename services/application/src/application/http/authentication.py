@@ -42,7 +42,7 @@ class ServiceAuthentication:
 
 def _refused() -> Problem:
     detail = "This service is called by the gateway only, with its own service token."
-    return Problem(401, "unauthenticated", "Who calls is not known", detail, {"www-authenticate": "Bearer"})
+    return Problem(401, "unauthenticated", "Caller not authenticated", detail, {"www-authenticate": "Bearer"})
 
 
 def _caller(request: Request) -> Caller:

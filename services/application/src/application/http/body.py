@@ -49,7 +49,6 @@ class Body:
     """A request's body as it comes, of which it is known whether all has come."""
 
     def __init__(self, receive: Receive) -> None:
-        """Nothing is read yet."""
         self._receive = receive
         self._ended = False
 

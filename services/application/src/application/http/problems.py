@@ -59,7 +59,7 @@ def department_unavailable(error: DepartmentUnavailable) -> Problem:
     if isinstance(error, DepartmentRefused):
         title = "A department refuses"
         return Problem(403, "department-refused", title, f"{error}.", department=error.department)
-    detail = f"{error}. Try again; or name other departments, to go on without it."
+    detail = f"{error}. Retry, or name the departments that you need without it."
     headers = {"retry-after": "5"}
     title = "A department is not available"
     return Problem(503, "department-unavailable", title, detail, headers, department=error.department)
@@ -72,36 +72,38 @@ def cannot_repair(error: Exception) -> Problem:
 
 def file_gone() -> Problem:
     """The file's content is not in the bucket any more."""
-    return Problem(410, "file-gone", "The file is gone", "The file's content does not exist any more. Upload it again.")
+    return Problem(410, "file-gone", "The file is gone", "The file's content no longer exists. Upload it again.")
 
 
 def result_gone() -> Problem:
     """A result's content is not in the bucket any more."""
-    detail = "The result's content does not exist any more. Start a new job on the file to get it again."
+    detail = "The result's content no longer exists. Start a new job on the file to get it again."
     return Problem(410, "result-gone", "The result is gone", detail)
 
 
 def no_departments() -> Problem:
     """The caller may use no department at all, so there is nothing to add to any file."""
-    detail = "None of your groups may use a department. Ask the department whose data you need to let one of them in."
-    return Problem(403, "no-departments", "You may use no department", detail)
+    detail = "None of your groups has access to a department. Ask the department's owner to give your group access."
+    return Problem(403, "no-departments", "You have no access to a department", detail)
 
 
 def storage_unavailable() -> Problem:
     """AWS fails or throttles."""
-    detail = "The storage of files and jobs does not answer. Nothing was lost; try again in a moment."
+    detail = "The storage of files and jobs does not answer. Nothing was lost. Retry in a moment."
     return Problem(503, "storage-unavailable", "The storage does not answer", detail, {"retry-after": "5"})
 
 
 def too_large(limit: int) -> Problem:
     """A body or file that is larger than it may be."""
-    detail = f"At most {limit} bytes are taken."
+    detail = f"The maximum size is {limit} bytes."
     return Problem(413, "too-large", "This is too large", detail, expected=f"at most {limit} bytes")
 
 
 def too_many_jobs(error: TooManyJobs) -> Problem:
     """One more job than a caller may have under way."""
-    detail = f"You have {error.limit} jobs that are queued or running, which is the most. Wait for one, or cancel it."
+    detail = (
+        f"You have {error.limit} jobs queued or running, which is the maximum. Wait for one to finish, or cancel one."
+    )
     return Problem(429, "too-many-jobs", "Too many jobs at the same time", detail, {"retry-after": "10"})
 
 
@@ -116,8 +118,8 @@ def too_many_uploads(error: TooManyUploads) -> Problem:
 def storage_full(error: StorageFull) -> Problem:
     """More bytes than a caller may keep."""
     detail = (
-        f"You keep {error.used} of at most {error.limit} bytes (files, and results as much as their files), and this "
-        f"needs {error.needed} more. Delete files that are done with; they also expire by themselves."
+        f"You use {error.used} of {error.limit} bytes (a result counts as much as its file), and this needs "
+        f"{error.needed} more. Delete files that you no longer need; they also expire by themselves."
     )
     return Problem(413, "storage-full", "Your storage is full", detail, expected=f"at most {error.limit} bytes in all")
 
@@ -141,7 +143,7 @@ def engine_failed() -> Problem:
 
 def too_slow() -> Problem:
     """A body that does not come."""
-    detail = "The request's body came too slowly, or stopped."
+    detail = "The request's body arrived too slowly, or stopped."
     return Problem(408, "too-slow", "The upload is too slow", detail, {"connection": "close"})
 
 

@@ -30,7 +30,6 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        """Nobody has a turn yet."""
         self.calls = FairQueue(_CALLS, _CALLS_OF_ONE)
         self.work = FairQueue(_WORK, _WORK_OF_ONE)
         self.threads = CapacityLimiter(_CALLS + _WORK)

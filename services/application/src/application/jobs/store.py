@@ -48,7 +48,6 @@ class JobStore:
     """Blocking, safe in threads."""
 
     def __init__(self, table: Table) -> None:
-        """Nothing is asked yet."""
         self._table = table
 
     def get(self, job: str) -> Job | None:

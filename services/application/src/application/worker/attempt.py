@@ -63,7 +63,6 @@ class Attempt:
     """Runs a job that has been claimed."""
 
     def __init__(self, context: Context, job: Job, message: Message) -> None:
-        """Nothing is read or written yet."""
         self._context = context
         self._job = job
         self._message = message

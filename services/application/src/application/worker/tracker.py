@@ -15,7 +15,6 @@ class Tracker:
     """Is told of progress in the engine's thread, and asked for it in the heartbeat's."""
 
     def __init__(self, total_bytes: int) -> None:
-        """Nothing is done yet."""
         self._latest = Progress(0, 0, total_bytes)
         self._seen = self._latest
         self._seen_at = time.monotonic()

@@ -124,7 +124,7 @@ def retry(
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
-    """Try a failed job again."""
+    """Retry a failed job."""
     ui = interface(ctx, as_json=as_json)
     if output is None:
         if report:
@@ -152,7 +152,7 @@ def result(
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
-    """Save the result of a job as OUT; waits for a job that is still at work, and leaves it alone on Ctrl-C."""
+    """Save the result of a job as OUT; waits for a running job, and leaves it alone on Ctrl-C."""
     ui = interface(ctx, as_json=as_json)
     target, report_target = targets(ui, output, report, force=force)
     with ui.client() as client:

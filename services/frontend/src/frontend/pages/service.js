@@ -12,7 +12,7 @@ const ADVICE = {
 
 export class Problem extends Error {
   constructor(problem, status) {
-    const text = problem.detail || problem.title || "That did not work. Try again in a few minutes.";
+    const text = problem.detail || problem.title || "Something went wrong. Retry in a few minutes.";
     super(text + (ADVICE[problem.type] || ""));
     this.questions = problem.questions || [];
     this.status = status;
@@ -24,11 +24,11 @@ export async function call(path, options = {}) {
   try {
     response = await fetch(`${api}${path}`, { redirect: "manual", ...options });
   } catch {
-    throw new Problem({ detail: "The service cannot be reached. Look at your connection, and try again." }, 0);
+    throw new Problem({ detail: "The service cannot be reached. Check your connection and retry." }, 0);
   }
   if (response.type === "opaqueredirect" || response.status === 401) {
     document.dispatchEvent(new Event("signed-out"));
-    throw new Problem({ detail: "Your sign-in has ended. Sign in again, and choose the file once more." }, 401);
+    throw new Problem({ detail: "Your session has expired. Sign in again, then choose the file again." }, 401);
   }
   if (response.status === 204) return null;
   const body = await response.json().catch(() => ({}));
@@ -85,7 +85,7 @@ async function again(attempt) {
     try {
       const request = await attempt();
       if (request.status < 300) return request;
-      throw new Problem({ detail: "The storage did not take the file. Try again in a few minutes." }, request.status);
+      throw new Problem({ detail: "The storage did not accept the file. Retry in a few minutes." }, request.status);
     } catch (error) {
       if (count === ATTEMPTS) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** count));
@@ -101,7 +101,7 @@ function put(method, url, body, onProgress) {
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.onload = () => resolve(request);
     request.onerror = () =>
-      reject(new Problem({ detail: "The connection broke while the file was sent. Choose it once more." }, 0));
+      reject(new Problem({ detail: "The connection was lost while the file was being sent. Choose the file again." }, 0));
     request.send(body);
   });
 }
@@ -115,7 +115,7 @@ function answer(request) {
   }
   if (request.status === 401 || (request.status === 200 && !body.id)) {
     document.dispatchEvent(new Event("signed-out"));
-    throw new Problem({ detail: "Your sign-in has ended. Sign in again, and choose the file once more." }, 401);
+    throw new Problem({ detail: "Your session has expired. Sign in again, then choose the file again." }, 401);
   }
   if (request.status >= 300) throw new Problem(body, request.status);
   return body;

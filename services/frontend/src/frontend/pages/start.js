@@ -79,7 +79,7 @@ async function run(job, preview) {
   });
   await refresh();
   if (done.status !== "succeeded") {
-    throw new Error(done.error ? done.error.detail : "It was stopped.");
+    throw new Error(done.error ? done.error.detail : "The job was cancelled.");
   }
   await finished(done, preview);
 }
@@ -134,7 +134,7 @@ function firstRows(preview) {
 function ask(file, preview) {
   const choices = preview.questions.map((question, index) => {
     const options = [...question.candidates, ""].map((candidate) =>
-      make("option", { value: candidate }, candidate || "nothing of these"),
+      make("option", { value: candidate }, candidate || "None of these"),
     );
     const select = make("select", { id: `question-${index}`, "data-column": question.column }, ...options);
     return make("p", {}, make("label", { for: `question-${index}` }, question.detail), select);
@@ -150,12 +150,12 @@ function ask(file, preview) {
   };
   say(
     make("h2", {}, "What do these columns hold?"),
-    make("form", { onsubmit: answered }, ...choices, make("button", { className: "button" }, "Go on")),
+    make("form", { onsubmit: answered }, ...choices, make("button", { className: "button" }, "Continue")),
     firstRows(preview),
   );
 }
 
-const STATES = { queued: "waiting", running: "at work", failed: "failed", cancelled: "stopped", succeeded: "ready" };
+const STATES = { queued: "Queued", running: "Processing", failed: "Failed", cancelled: "Cancelled", succeeded: "Done" };
 
 function entry(job) {
   const name = make("span", { className: "name" }, job.file.name);
@@ -169,11 +169,11 @@ function entry(job) {
     );
   } else if (job.status === "queued" || job.status === "running") {
     const { rows, bytes, total_bytes: total } = job.progress;
-    state.textContent = rows ? `at work: ${number(rows)} rows` : STATES[job.status];
+    state.textContent = rows ? `Processing: ${number(rows)} rows` : STATES[job.status];
     actions.append(bar(`Progress of ${job.file.name}`, total ? bytes / total : null));
-    actions.append(make("button", { type: "button", "aria-label": `Stop ${job.file.name}`, onclick: () => act(`/jobs/${job.id}`, "DELETE") }, "Stop"));
+    actions.append(make("button", { type: "button", "aria-label": `Cancel ${job.file.name}`, onclick: () => act(`/jobs/${job.id}`, "DELETE") }, "Cancel"));
   } else if (job.retryable) {
-    actions.append(make("button", { type: "button", "aria-label": `Try ${job.file.name} again`, onclick: () => act(`/jobs/${job.id}/retry`, "POST") }, "Try again"));
+    actions.append(make("button", { type: "button", "aria-label": `Retry ${job.file.name}`, onclick: () => act(`/jobs/${job.id}/retry`, "POST") }, "Retry"));
   }
   if (job.finished_at) actions.append(removal("Delete", job.file.name, `/files/${job.file.id}`));
   const reason = job.error ? make("p", { className: "reason" }, job.error.detail) : null;
@@ -246,17 +246,17 @@ async function departments() {
     make("dt", {}, department.display_name),
     make("dd", {}, department.available ? department.datasets.map((each) => each.name).join(", ") : "not available at the moment"),
   ]);
-  const none = [make("dt", {}, "Nothing yet"), make("dd", {}, "Who may use a department is decided by its owners.")];
+  const none = [make("dt", {}, "None yet"), make("dd", {}, "The owners of a department decide who can use its data.")];
   document.getElementById("departments").replaceChildren(...(rows.length ? rows : none));
   if (!rows.length) {
     input.disabled = true;
-    say(make("p", { className: "note" }, "You may not use any department yet, so a file would come back as it is. Ask the owners of the department, or your help desk, for access."));
+    say(make("p", { className: "note" }, "You have no access to a department yet, so your file would come back unchanged. Ask the department's owner or your help desk for access."));
   }
 }
 
 document.addEventListener("signed-out", () => {
   say(
-    make("p", { className: "wrong", role: "alert" }, "Your sign-in has ended. Sign in again, and choose the file once more."),
+    make("p", { className: "wrong", role: "alert" }, "Your session has expired. Sign in again, then choose the file again."),
     make("p", {}, make("a", { className: "button", href: "/" }, "Sign in again")),
   );
 });

@@ -67,7 +67,6 @@ class AppEdge:
         gateway: Proxy,
         frontends: Sequence[Proxy],
     ) -> None:
-        """Nobody is logged in yet."""
         self._http = session
         self._pool = pool
         self._app_url, self._login_url = app_url, login_url

@@ -44,7 +44,6 @@ class UserPool:
     """Cognito's API, as far as the managed login needs it."""
 
     def __init__(self, session: aiohttp.ClientSession, aws_url: str) -> None:
-        """Nothing is asked yet."""
         self._session = session
         self._url = aws_url
         self._clients: TTLCache[str, AppClient] = TTLCache(maxsize=100, ttl=60)

@@ -34,6 +34,7 @@ from application.jobs import event_routes, result_routes
 from application.jobs import routes as job_routes
 from application.jobs.following import Following
 from application.jobs.inspection import FileInspector
+from application.jobs.planning import Planner
 from application.jobs.service import JobService
 from application.jobs.store import JobStore
 from application.sandbox import Sandbox
@@ -113,6 +114,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
                 app.state.files = files
                 app.state.uploads = UploadService(settings, files, store, objects, usage)
                 app.state.departments = departments
+                app.state.planner = planner = Planner(files, departments, FileInspector(sandbox, settings))
                 app.state.jobs = JobService(
                     settings,
                     store=JobStore(table),
@@ -121,8 +123,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
                     queue=queue,
                     usage=usage,
                     access=access,
-                    departments=departments,
-                    inspector=FileInspector(sandbox, settings),
+                    planner=planner,
                 )
                 keep_what_is_held()
                 yield

@@ -14,6 +14,7 @@ from application.files.uploads import UploadService
 from application.http.authentication import CallerDep
 from application.http.turns import CallerTurns
 from application.jobs.following import Following
+from application.jobs.planning import Planner
 from application.jobs.service import JobService
 from application.settings import ApiSettings
 
@@ -35,6 +36,7 @@ TurnsDep = Annotated[CallerTurns, Depends(_turns)]
 SettingsDep = Annotated[ApiSettings, Depends(_made("settings"))]
 FilesDep = Annotated[FileService, Depends(_made("files"))]
 UploadsDep = Annotated[UploadService, Depends(_made("uploads"))]
+PlannerDep = Annotated[Planner, Depends(_made("planner"))]
 JobsDep = Annotated[JobService, Depends(_made("jobs"))]
 FollowingDep = Annotated[Following, Depends(_made("following"))]
 DepartmentsDep = Annotated[DepartmentService, Depends(_made("departments"))]

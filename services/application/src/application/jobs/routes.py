@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from application.http.authentication import CallerDep
 from application.http.cursors import cursor_of, place_of
-from application.http.dependencies import JobsDep, TurnsDep
+from application.http.dependencies import JobsDep, PlannerDep, TurnsDep
 from application.http.openapi import answers
 from application.http.representations import job_document, preview_document
 from application.http.schemas import JobDocument, JobPage, PreviewDocument
@@ -22,10 +22,10 @@ router = APIRouter(prefix="/api")
 
 @router.post("/preview", responses=answers(200, PreviewDocument, "The first rows."))
 async def show_preview(
-    wanted: PreviewRequest, request: Request, caller: CallerDep, turns: TurnsDep, jobs: JobsDep
+    wanted: PreviewRequest, request: Request, caller: CallerDep, turns: TurnsDep, planner: PlannerDep
 ) -> Response:
     """The first rows of a file, enriched at once, with how it is read, and why each column was taken for a key."""
-    return JSONResponse(preview_document(await turns.compute(request, jobs.preview, wanted, caller)))
+    return JSONResponse(preview_document(await turns.compute(request, planner.preview, wanted, caller)))
 
 
 @router.post("/jobs", status_code=202, responses=answers(202, JobDocument, "The job."))

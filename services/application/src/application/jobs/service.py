@@ -18,26 +18,13 @@ from application.aws.objects import Objects, misses_object, result_object
 from application.aws.queue import JobQueue
 from application.aws.source import ObjectSource
 from application.departments.access import Access
-from application.departments.lookup import DepartmentLookup
-from application.departments.service import DepartmentService
-from application.engine import InputError, Preview, Report, decide, left_out
+from application.engine import Report
 from application.errors import CannotRepair, Conflict, Fenced, ObjectGone
 from application.files.service import FileService
 from application.http import problems
-from application.jobs.explaining import explained_preview
-from application.jobs.inspection import FileInspector
-from application.jobs.repairs import (
-    MISSES,
-    Misses,
-    RepairedLookup,
-    Repairs,
-    approved,
-    by_hand,
-    misses_of_preview,
-    reviewed,
-    with_matched_key,
-)
-from application.jobs.requests import JobRequest, PreviewRequest, Review
+from application.jobs.planning import Planner
+from application.jobs.repairs import MISSES, Misses, Repairs, by_hand, reviewed, with_matched_key
+from application.jobs.requests import JobRequest, Review
 from application.jobs.store import JobStore, KeyTaken
 from application.records import CALLER_SECONDS, File, Job, JobProgress, JobResult, MappedDataset, is_id, iso, new_id
 from application.sandbox import Cancellation
@@ -58,7 +45,7 @@ _RESULT_TRIES = 6
 
 
 class JobService:
-    """Previews, submits, finds, cancels and retries the jobs of each caller, who sees of them what they may see now."""
+    """Submits, finds, cancels and retries the jobs of each caller, who sees of them what they may see now."""
 
     def __init__(
         self,
@@ -70,8 +57,7 @@ class JobService:
         queue: JobQueue,
         usage: Usage,
         access: Access,
-        departments: DepartmentService,
-        inspector: FileInspector,
+        planner: Planner,
     ) -> None:
         """``settings`` say how long a job is kept."""
         self._retention_seconds = settings.retention_days * 86400
@@ -81,33 +67,7 @@ class JobService:
         self._queue = queue
         self._usage = usage
         self._access = access
-        self._departments = departments
-        self._inspector = inspector
-
-    def preview(self, cancellation: Cancellation, wanted: PreviewRequest, caller: Caller) -> Preview:
-        """The first rows of a file, enriched; raises as ``submit``."""
-        file = self._files.find(wanted.file, caller.subject)
-        lookup = self._lookup(cancellation, wanted, caller)
-
-        def run(repairs: Repairs) -> Preview:
-            with closing(self._files.content(file)) as source:
-                preview = self._inspector.preview(
-                    file,
-                    source,
-                    RepairedLookup(lookup, repairs),
-                    cancellation,
-                    departments=wanted.departments,
-                    given=wanted.mapping,
-                    columns=wanted.columns,
-                    options=wanted.options,
-                    rows=wanted.rows,
-                )
-            return explained_preview(preview, lookup)
-
-        repairs = by_hand(wanted.keys, {})
-        preview = run(repairs)
-        more = approved(wanted.approve, misses_of_preview(preview), repairs)
-        return preview if more == repairs else run(more)
+        self._planner = planner
 
     def submit(self, cancellation: Cancellation, wanted: JobRequest, caller: Caller, key: str | None) -> Job:
         """Start a job; or find the one that this idempotency key started.
@@ -119,7 +79,7 @@ class JobService:
         repairs = by_hand(wanted.keys, {})
 
         def new_job(file: File) -> Job:
-            mapping, left_out = self._mapping(cancellation, file, wanted, caller)
+            mapping, left_out = self._planner.mapping(cancellation, file, wanted, caller)
             mapped = {str(entry.dataset.ref) for entry in mapping}
             if unused := sorted(repairs.keys() - mapped):
                 raise CannotRepair(f"No column of this file has keys of {unused[0]}.")
@@ -274,56 +234,12 @@ class JobService:
             raise problems.no_such("job")
         return found
 
-    def _lookup(self, cancellation: Cancellation, wanted: JobRequest, caller: Caller) -> DepartmentLookup:
-        """Look-ups in the departments that the request is about, which end when it is cancelled.
-
-        Raises:
-            InputError: It names a department that this caller cannot use.
-            Problem: This caller can use none.
-        """
-        permitted = [department.name for department in self._departments.permitted(caller)]
-        if unknown := sorted(wanted.named() - set(permitted)):
-            raise InputError(
-                "unknown-department",
-                "There is no such department",
-                f"There is no department {unknown[0]!r} that you may use.",
-                field="departments" if unknown[0] in (wanted.departments or ()) else "mapping",
-                expected=f"one of: {', '.join(permitted)}" if permitted else None,
-            )
-        if not permitted:
-            raise problems.no_departments()
-        # Columns alone choose what is added, not where it is looked for.
-        chosen = wanted.named() if wanted.departments is not None or wanted.mapping else permitted
-        lookup = self._departments.lookup(caller, sorted(chosen), wanted.departments or ())
-        cancellation.also(lookup.stop)
-        return lookup
-
     def _submitted(self, caller: Caller, key: str, request_hash: str) -> Job | None:
         try:
             return self._store.submitted_with(caller.subject, key, request_hash)
         except KeyTaken as error:
             detail = "This Idempotency-Key was used for another request. Use a new one for a new request."
             raise Problem(422, "idempotency-key-reused", "The idempotency key is taken", detail) from error
-
-    def _mapping(
-        self, cancellation: Cancellation, file: File, wanted: JobRequest, caller: Caller
-    ) -> tuple[tuple[MappedDataset, ...], tuple[str, ...]]:
-        lookup = self._lookup(cancellation, wanted, caller)
-        with closing(self._files.content(file)) as source:
-            proposal = self._inspector.propose_mapping(
-                file,
-                source,
-                lookup,
-                cancellation,
-                departments=wanted.departments,
-                given=wanted.mapping,
-                columns=wanted.columns,
-                options=wanted.options,
-            )
-        try:
-            return tuple(MappedDataset.of(entry) for entry in decide(proposal)), left_out(proposal)
-        except InputError as error:
-            raise problems.of_proposal(error, proposal.questions) from error
 
     def _new_job(
         self,

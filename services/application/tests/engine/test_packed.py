@@ -81,17 +81,17 @@ def test_a_damaged_archive_is_refused(damage: str) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "slug"),
     [
-        ("x.csv.gz", b"a,b\n1,2\n", "wrong-format"),
-        ("x.csv", gzip.compress(b"a,b\n1,2\n"), "wrong-format"),
-        ("x.csv.gz", gzip.compress(gzip.compress(b"a,b\n1,2\n")), "wrong-format"),
-        ("x.csv.gz", gzip.compress(b'[{"a": 1}]'), "wrong-format"),
-        ("x.csv.gz", gzip.compress(b""), "empty-file"),
-        ("x.csv.gz", b"\x1f\x8b", "corrupt-file"),
-        ("x.csv.gz", b"\x1f\x8b\x08\x00\xff\xff", "corrupt-file"),
-        ("x.xlsx.gz", gzip.compress(b"PK\x03\x04"), "unsupported-format"),
-        ("x.gz", gzip.compress(b"a,b\n1,2\n"), "unsupported-format"),
-        (".gz", gzip.compress(b"a,b\n1,2\n"), "unsupported-format"),
-        ("gz", gzip.compress(b"a,b\n1,2\n"), "unsupported-format"),
+        pytest.param("x.csv.gz", b"a,b\n1,2\n", "wrong-format", id="not compressed"),
+        pytest.param("x.csv", gzip.compress(b"a,b\n1,2\n"), "wrong-format", id="compressed, by another name"),
+        pytest.param("x.csv.gz", gzip.compress(gzip.compress(b"a,b\n1,2\n")), "wrong-format", id="compressed twice"),
+        pytest.param("x.csv.gz", gzip.compress(b'[{"a": 1}]'), "wrong-format", id="another format inside"),
+        pytest.param("x.csv.gz", gzip.compress(b""), "empty-file", id="nothing inside"),
+        pytest.param("x.csv.gz", b"\x1f\x8b", "corrupt-file", id="two bytes"),
+        pytest.param("x.csv.gz", b"\x1f\x8b\x08\x00\xff\xff", "corrupt-file", id="six bytes"),
+        pytest.param("x.xlsx.gz", gzip.compress(b"PK\x03\x04"), "unsupported-format", id="a workbook inside"),
+        pytest.param("x.gz", gzip.compress(b"a,b\n1,2\n"), "unsupported-format", id="no format in the name"),
+        pytest.param(".gz", gzip.compress(b"a,b\n1,2\n"), "unsupported-format", id="an ending alone"),
+        pytest.param("gz", gzip.compress(b"a,b\n1,2\n"), "unsupported-format", id="no ending"),
     ],
 )
 def test_an_archive_that_is_not_what_its_name_says(name: str, data: bytes, slug: str) -> None:

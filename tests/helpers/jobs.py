@@ -103,7 +103,9 @@ async def nothing_half_is_visible(rest: Rest, jobs: Mapping[str, Task]) -> Async
 
 
 def only_results_are_left(left: Traces, jobs: Sequence[str]) -> None:
-    """One result for each job that succeeded, no attempt's remains, no upload that was not completed."""
+    """One result for each job that succeeded, with its list of misses if it has some; and nothing of other attempts."""
     assert left.uploads == frozenset()
-    results = sorted(key.split("/")[1] for key in left.objects if key.startswith("results/"))
-    assert results == sorted(jobs), left.objects
+    kept = {key for key in left.objects if key.startswith("results/")}
+    misses = {key for key in kept if key.endswith(".misses")}
+    assert sorted(key.split("/")[1] for key in kept - misses) == sorted(jobs), left.objects
+    assert {key.removesuffix(".misses") for key in misses} <= kept, left.objects

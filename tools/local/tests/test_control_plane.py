@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.kubernetes.control_plane import ControlPlane, ControlPlaneError
+from local.kubernetes.control_plane import ControlPlane, ControlPlaneError, free_ports
 from local.kubernetes.kubectl import Kubectl, KubectlError, NotYet, wait_for
 
 pytestmark = pytest.mark.slow
@@ -17,6 +17,11 @@ pytestmark = pytest.mark.slow
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane(tmp_path_factory.mktemp("control-plane") / "state") as running:
         yield running
+
+
+def test_no_port_is_given_twice_though_nobody_listens_on_it_yet() -> None:
+    given = [port for _ in range(300) for port in free_ports(1)]
+    assert len(set(given)) == len(given)
 
 
 def a_config_map(name: str, **data: str) -> dict[str, object]:

@@ -258,16 +258,22 @@ def metrics_server() -> dict[str, object]:
     return {"enable": ["metrics-server"], "metricsServerManifests": [str(module / "manifests" / "base")]}
 
 
+_given: set[int] = set()
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, all different, and none of those that the system gives to outgoing connections.
 
-    One of the latter could be taken before its server starts.
+    One of the latter could be taken before its server starts. For the same reason a port is given once only.
     """
     with ExitStack() as stack:
         found: list[int] = []
         while len(found) < count:
             port = random.choice(SINGLE_PORTS)  # noqa: S311 - not a secret
+            if port in _given:
+                continue
             with suppress(OSError):
                 stack.enter_context(socket.create_server((HOST, port)))
                 found.append(port)
+        _given.update(found)
         return found

@@ -124,7 +124,7 @@ async def test_what_is_not_http(tmp_path: Path, response: bytes, why: str) -> No
     async with front_of(Raw(lambda _: [response]), tmp_path) as front:
         answer = await front.post("alice", "tools/call", CALL)
     assert answer.status_code == 502
-    assert answer.json()["error"]["message"] == f"Department 'finance' gave no valid answer: {why}."
+    assert answer.json()["error"]["message"] == f"Department 'finance' returned an invalid answer: {why}."
 
 
 async def test_the_head_of_a_request_has_what_it_must_and_nothing_more(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ async def test_a_department_that_is_down(tmp_path: Path, path: str) -> None:
     assert int(response.headers["retry-after"]) > 0
     error = response.json()["error"]
     assert (response.json()["id"], error["code"], error["data"]["department"]) == (7, -32010, "finance")
-    assert error["message"].startswith("Department 'finance' is unavailable. Try again in ")
+    assert error["message"].startswith("Department 'finance' is unavailable. Retry in ")
     assert front.audit == [("alice", "finance", "finance_lookup_items", "unavailable")]
 
 
@@ -80,7 +80,7 @@ async def test_rubbish(tmp_path: Path, app: ASGIApp, why: str | None) -> None:
         return
     assert response.status_code == 502
     assert response.json()["error"]["code"] == -32012
-    assert response.json()["error"]["message"] == f"Department 'finance' gave no valid answer: {why}."
+    assert response.json()["error"]["message"] == f"Department 'finance' returned an invalid answer: {why}."
     assert "secret" not in response.text
     assert front.audit == [("alice", "finance", "finance_lookup_items", "fault")]
 
@@ -89,7 +89,7 @@ async def test_a_department_that_is_not_ready_says_so_itself(tmp_path: Path) -> 
     with Served(answering(503, b"{}")) as served, gateway(tmp_path, {"finance": f"{served.url}/mcp"}) as front:
         response = await call(front)
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
-    assert response.json()["error"]["message"] == "Department 'finance' is unavailable. Try again in 5 s."
+    assert response.json()["error"]["message"] == "Department 'finance' is unavailable. Retry in 5 s."
 
 
 async def test_an_answer_that_is_too_large(tmp_path: Path) -> None:
@@ -196,9 +196,7 @@ async def test_a_callers_calls_wait_for_each_other_and_hold_up_no_other_caller(t
     assert set(statuses) == {504, 429}
     assert statuses.count(504) == 2
     refused = next(answer for answer in answers if answer.status_code == 429)
-    assert refused.json()["error"]["message"] == (
-        "Too many of your calls of department 'finance' wait. Try again in 1 s."
-    )
+    assert refused.json()["error"]["message"] == ("Too many of your calls of department 'finance' wait. Retry in 1 s.")
 
 
 async def test_a_callers_own_mistakes_do_not_open_the_circuit(tmp_path: Path) -> None:

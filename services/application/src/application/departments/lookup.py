@@ -177,7 +177,7 @@ class DepartmentLookup:
     ) -> Answer:
         total = self._total_seconds if total_seconds is None else total_seconds
         deadline = time.monotonic() + total
-        pause, seconds = _FIRST_PAUSE, min(self._call_seconds, total)
+        pause, seconds = _FIRST_PAUSE, min(self._call_seconds, max(1.0, total))
         while True:
             try:
                 return parse(structured_content(self._call(department, tool, arguments, seconds), department))

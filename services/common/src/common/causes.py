@@ -48,3 +48,8 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     Cause.UNKNOWN: "Unknown",
 }
 """By the cause, in the order in which reports list equal numbers."""
+
+
+def within_sentence(description: str) -> str:
+    """A description as it stands in the middle of a sentence."""
+    return f"{description[:1].lower()}{description[1:]}"

@@ -1,1 +1,1 @@
-"""Who calls: tokens, and AWS credentials that are exchanged for one."""
+"""Authenticates callers: tokens, and AWS credentials that are exchanged for one."""

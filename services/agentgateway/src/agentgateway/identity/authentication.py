@@ -1,4 +1,4 @@
-"""Who calls: access tokens of the user pool, and the tokens that this gateway gives in exchange for AWS credentials.
+"""Authenticates callers: access tokens of the user pool, and the tokens that this gateway gives for AWS credentials.
 
 A token's issuer decides how it is verified; both kinds are signed by RS256 and nothing else. A verified token is
 remembered, so that a request costs a dictionary look-up rather than an RSA operation.

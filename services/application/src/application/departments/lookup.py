@@ -175,9 +175,9 @@ class DepartmentLookup:
         parse: Callable[[dict[str, Any]], Answer],
         total_seconds: float | None = None,
     ) -> Answer:
-        total = self._total_seconds if total_seconds is None else total_seconds
-        deadline = time.monotonic() + total
-        pause, seconds = _FIRST_PAUSE, min(self._call_seconds, max(1.0, total))
+        deadline = time.monotonic() + (self._total_seconds if total_seconds is None else total_seconds)
+        pause = _FIRST_PAUSE
+        seconds = self._call_seconds if total_seconds is None else min(self._call_seconds, total_seconds)
         while True:
             try:
                 return parse(structured_content(self._call(department, tool, arguments, seconds), department))

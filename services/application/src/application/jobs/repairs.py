@@ -11,7 +11,7 @@ from application.engine import ColumnInfo, DatasetRef, Lookup, LookupBatch, Mapp
 from application.engine.core.model import DatasetInfo
 from application.errors import CannotRepair
 from application.records import MappedDataset
-from common.causes import DESCRIPTIONS
+from common.causes import DESCRIPTIONS, within_sentence
 
 MATCHED_KEY = "matched_key"
 """The added column that says which key was used in place of the cell's own, and why."""
@@ -193,4 +193,4 @@ class RepairedLookup:
 
 
 def _said(repair: Repair) -> str:
-    return f"{repair.key} ({repair.reason[:1].lower()}{repair.reason[1:]})"
+    return f"{repair.key} ({within_sentence(repair.reason)})"

@@ -28,6 +28,14 @@ def targets(ui: Interface, output: Path, report: Path | None, *, force: bool) ->
     return target, None if report is None else Target(ui, report, force=force)
 
 
+def announce(ui: Interface, job: Job) -> None:
+    """Say how to get the result of a job that goes on without this command."""
+    if ui.json:
+        ui.emit(job)
+    else:
+        ui.say(f"Job {job.id} is {job.status}. Its result: fileproc result {job.id} -o OUT")
+
+
 def deliver(
     ui: Interface, client: Client, job: Job, target: Target, report_target: Target | None, *, cancel: bool = True
 ) -> None:

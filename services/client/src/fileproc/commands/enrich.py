@@ -10,7 +10,7 @@ import typer
 
 from fileproc import options, tables
 from fileproc.client import Client
-from fileproc.commands.delivery import deliver, targets
+from fileproc.commands.delivery import announce, deliver, targets
 from fileproc.errors import FileprocError
 from fileproc.interface import Interface, interface
 from fileproc.models import File
@@ -132,11 +132,7 @@ def retry(
                 "The report is there only when the job is done: give -o too.", param_hint="--report"
             )
         with ui.client() as client:
-            job = client.retry(job_id)
-        if ui.json:
-            ui.emit(job)
-        else:
-            ui.say(f"Job {job.id} is {job.status}. Its result: fileproc result {job.id} -o OUT")
+            announce(ui, client.retry(job_id))
         return
     target, report_target = targets(ui, output, report, force=force)
     with ui.client() as client:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fileproc import options, tables
-from fileproc.commands.delivery import deliver, targets
+from fileproc.commands.delivery import announce, deliver, targets
 from fileproc.interface import interface
 from fileproc.models import MissesList
 from fileproc.output import Target
@@ -57,7 +57,5 @@ def review(
         job = client.review(job_id, approve=approve or (), keys=given)
         if target is not None:
             deliver(ui, client, job, target, None)
-        elif ui.json:
-            ui.emit(job)
         else:
-            ui.say(f"Job {job.id} is {job.status}. Its result: fileproc result {job.id} -o OUT")
+            announce(ui, job)

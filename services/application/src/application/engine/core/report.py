@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from common.causes import DESCRIPTIONS
+from common.causes import DESCRIPTIONS, within_sentence
 
 
 class Proposal(BaseModel):
@@ -133,8 +133,7 @@ def _explained(key: UnmatchedKey) -> str:
     proposals = " or ".join(each.key for each in key.proposals)
     if not proposals:
         return ""
-    described = DESCRIPTIONS.get(key.cause or "", "")
-    return f"perhaps {proposals} ({described[:1].lower()}{described[1:]})"
+    return f"perhaps {proposals} ({within_sentence(DESCRIPTIONS.get(key.cause or '', ''))})"
 
 
 def _causes(mapping: MappingReport) -> list[tuple[str, str]]:

@@ -14,12 +14,12 @@ from mcp_server.turns import SUBJECT
 
 log = structlog.get_logger()
 
-OFFER = "mcp_server.offer"
-"""Where the caller's `Offer` is in the scope of a request that passed."""
+ENTITLEMENTS = "mcp_server.entitlements"
+"""Where the caller's `Entitlements` is in the scope of a request that passed."""
 
 
 class AccessControl:
-    """Lets a request pass with the caller's offer, or answers it in a shape that is always the same."""
+    """Lets a request pass with the caller's entitlements, or answers it in a shape that is always the same."""
 
     def __init__(self, app: ASGIApp, verifier: ServiceTokenVerifier, catalog: Catalog) -> None:
         """Guard `app`."""
@@ -33,7 +33,7 @@ class AccessControl:
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         try:
             caller = await authenticate_service_request(Headers(scope=scope), self._verifier)
-            scope[OFFER] = self._catalog.offer(caller)
+            scope[ENTITLEMENTS] = self._catalog.entitlements(caller)
             scope[SUBJECT] = caller.subject
         except InvalidServiceToken as error:
             log.warning("request.unauthenticated", reason=str(error))

@@ -1,4 +1,4 @@
-"""What the department offers one caller at this moment: the tools by name, and the data sets behind them."""
+"""What one caller may use of the department at this moment: the tools by name, and the data sets behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ PARAMETER_HEADER = b'"x-mcp-header"'
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """One caller's view of one version of everything; an answer is made from one offer, and so of one version.
+class Entitlements:
+    """One caller's view of one version of everything; each answer is made from one of these, and so of one version.
 
     Attributes:
         states: The data sets that the caller may know of, by name.
@@ -32,7 +32,7 @@ class Offer:
 
 
 class Catalog:
-    """Makes offers, from the Department file and the data sets as they are at that moment."""
+    """Makes callers' entitlements, from the Department file and the data sets as they are at that moment."""
 
     def __init__(
         self, department: DepartmentFile, store: DatasetStore, toolsets: Mapping[str, Sequence[Toolset]]
@@ -40,10 +40,10 @@ class Catalog:
         self._department = department
         self._store = store
         self._toolsets = toolsets
-        self._made: dict[bool, tuple[Mapping[str, DatasetState], Offer]] = {}
+        self._made: dict[bool, tuple[Mapping[str, DatasetState], Entitlements]] = {}
         self._header_schemas: dict[str, Mapping[str, Any]] = {}
 
-    def offer(self, caller: Caller) -> Offer:
+    def entitlements(self, caller: Caller) -> Entitlements:
         """What `caller` may use now; made once for all callers of the same rights, until something changes.
 
         Raises:
@@ -58,24 +58,24 @@ class Catalog:
             raise NotPermitted
         return self._current(view)
 
-    def complete(self) -> Offer | None:
+    def complete(self) -> Entitlements | None:
         """What there is for those who may see all; None while the department's file is missing or broken."""
         department = self._department.current()
         return None if department is None else self._current(View(department, restricted=True))
 
-    def _current(self, view: View) -> Offer:
+    def _current(self, view: View) -> Entitlements:
         states = self._store.states(view.department)
-        source, offer = self._made.get(view.restricted, (None, None))
-        if offer is None or source is not states or offer.view.department is not view.department:
-            offer = self._make(view, states)
-            self._made[view.restricted] = (states, offer)
-        return offer
+        source, entitlements = self._made.get(view.restricted, (None, None))
+        if entitlements is None or source is not states or entitlements.view.department is not view.department:
+            entitlements = self._make(view, states)
+            self._made[view.restricted] = (states, entitlements)
+        return entitlements
 
     def header_schema(self, tool: str) -> Mapping[str, Any] | None:
         """The input schema of a tool that has arguments in headers; None for any other."""
         return self._header_schemas.get(tool)
 
-    def _make(self, view: View, states: Mapping[str, DatasetState]) -> Offer:
+    def _make(self, view: View, states: Mapping[str, DatasetState]) -> Entitlements:
         # A data set without its key is of no use, and its look-up would confirm guessed keys.
         visible = {name: state for name, state in states.items() if not view.hides(state.spec, state.spec.key)}
         definitions: dict[str, Definition] = {}
@@ -84,4 +84,4 @@ class Catalog:
                 definitions[definition.tool.name] = definition
                 if PARAMETER_HEADER in orjson.dumps(definition.tool.input_schema):
                     self._header_schemas[definition.tool.name] = definition.tool.input_schema
-        return Offer(view, MappingProxyType(visible), MappingProxyType(definitions))
+        return Entitlements(view, MappingProxyType(visible), MappingProxyType(definitions))

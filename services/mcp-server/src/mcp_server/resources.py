@@ -13,38 +13,38 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from mcp_server.catalog import Offer
+from mcp_server.catalog import Entitlements
 from mcp_server.toolsets.generic import described
 
 MIME_TYPE = "application/json"
 
 
-def listed(offer: Offer) -> ListResourcesResult:
+def listed(entitlements: Entitlements) -> ListResourcesResult:
     """One resource for each data set that the caller may know of."""
-    title = offer.view.department.spec.display_name
+    title = entitlements.view.department.spec.display_name
     return ListResourcesResult(
         resources=[
             Resource(
-                uri=f"{_folder(offer)}{name}",
+                uri=f"{_folder(entitlements)}{name}",
                 name=name,
                 title=f"{title}: {name}",
                 description=f"Columns, number of rows and freshness of the data set {name}.",
                 mime_type=MIME_TYPE,
                 annotations=_changed(state.table.loaded_at) if state.table is not None else None,
             )
-            for name, state in offer.states.items()
+            for name, state in entitlements.states.items()
         ]
     )
 
 
-def templates(offer: Offer) -> ListResourceTemplatesResult:
+def templates(entitlements: Entitlements) -> ListResourceTemplatesResult:
     """The pattern of the resources' addresses."""
     return ListResourceTemplatesResult(
         resource_templates=[
             ResourceTemplate(
-                uri_template=f"{_folder(offer)}{{dataset}}",
+                uri_template=f"{_folder(entitlements)}{{dataset}}",
                 name="dataset",
-                title=f"{offer.view.department.spec.display_name}: a data set",
+                title=f"{entitlements.view.department.spec.display_name}: a data set",
                 description="Columns, number of rows and freshness of a data set.",
                 mime_type=MIME_TYPE,
             )
@@ -52,18 +52,18 @@ def templates(offer: Offer) -> ListResourceTemplatesResult:
     )
 
 
-def read(offer: Offer, uri: str) -> ReadResourceResult | None:
+def read(entitlements: Entitlements, uri: str) -> ReadResourceResult | None:
     """The description of one data set, or None where there is none for this caller."""
-    name = uri.removeprefix(_folder(offer))
-    state = offer.states.get(name)
+    name = uri.removeprefix(_folder(entitlements))
+    state = entitlements.states.get(name)
     if state is None or uri == name:
         return None
-    text = orjson.dumps(described(offer.view, state)).decode()
+    text = orjson.dumps(described(entitlements.view, state)).decode()
     return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=MIME_TYPE, text=text)])
 
 
-def _folder(offer: Offer) -> str:
-    return f"department://{offer.view.department.name}/datasets/"
+def _folder(entitlements: Entitlements) -> str:
+    return f"department://{entitlements.view.department.name}/datasets/"
 
 
 def _changed(seconds: float) -> Annotations:

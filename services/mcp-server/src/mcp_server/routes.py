@@ -22,14 +22,14 @@ def health_routes(catalog: Catalog, keys: JwksCache) -> list[Route]:
 
     async def readyz(_: Request) -> Response:
         """Ready when callers can be verified, the department is known, and each data set has some version."""
-        offer = catalog.complete()
-        states: Mapping[str, DatasetState] = {} if offer is None else offer.states
+        entitlements = catalog.complete()
+        states: Mapping[str, DatasetState] = {} if entitlements is None else entitlements.states
         ready = keys.loaded and bool(states) and all(state.table is not None for state in states.values())
         details = {
             "ready": ready,
-            "department": None if offer is None else offer.view.department.name,
-            "toolset": None if offer is None else offer.view.department.spec.toolset,
-            "tools": [] if offer is None else list(offer.definitions),
+            "department": None if entitlements is None else entitlements.view.department.name,
+            "toolset": None if entitlements is None else entitlements.view.department.spec.toolset,
+            "tools": [] if entitlements is None else list(entitlements.definitions),
             "callers_verifiable": keys.loaded,
             "datasets": {name: _details(state) for name, state in states.items()},
         }

@@ -1,4 +1,4 @@
-"""The department as an MCP server: the protocol's requests answered from the caller's offer."""
+"""The department as an MCP server: the protocol's requests answered from the caller's entitlements."""
 
 import time
 from importlib.metadata import version
@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from mcp_server import resources
-from mcp_server.access import OFFER
-from mcp_server.catalog import Catalog, Offer
+from mcp_server.access import ENTITLEMENTS
+from mcp_server.catalog import Catalog, Entitlements
 from mcp_server.definitions import Call, Result
 from mcp_server.errors import ToolError
 from mcp_server.metrics import TOOL_CALLS, TOOL_SECONDS
@@ -68,26 +68,26 @@ def scope_of(context: Context) -> Scope:
     return context.request.scope
 
 
-def offer_of(context: Context) -> Offer:
+def entitlements_of(context: Context) -> Entitlements:
     """What `AccessControl` found that the caller of this request may use."""
-    offer: Offer = scope_of(context)[OFFER]
-    return offer
+    entitlements: Entitlements = scope_of(context)[ENTITLEMENTS]
+    return entitlements
 
 
 async def list_tools(context: Context, _: PaginatedRequestParams | None) -> ListToolsResult:
     """The caller's tools, always in the same order."""
-    definitions = offer_of(context).definitions.values()
+    definitions = entitlements_of(context).definitions.values()
     return ListToolsResult(tools=[definition.tool for definition in definitions])
 
 
 async def call_tool(context: Context, params: CallToolRequestParams) -> Result:
     """Answer a call of one of the caller's tools; another's is unknown."""
-    offer = offer_of(context)
-    definition = offer.definitions.get(params.name)
+    entitlements = entitlements_of(context)
+    definition = entitlements.definitions.get(params.name)
     if definition is None:
         TOOL_CALLS.labels("unknown", "unknown").inc()
         raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
-    call = Call(offer.view, offer.states, params.arguments or {}, context, params)
+    call = Call(entitlements.view, entitlements.states, params.arguments or {}, context, params)
     started = time.perf_counter()
     outcome = "failed"
     try:
@@ -110,17 +110,17 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> Result:
 
 async def list_resources(context: Context, _: PaginatedRequestParams | None) -> ListResourcesResult:
     """The caller's data sets."""
-    return resources.listed(offer_of(context))
+    return resources.listed(entitlements_of(context))
 
 
 async def list_resource_templates(context: Context, _: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
     """How the addresses of data sets are made."""
-    return resources.templates(offer_of(context))
+    return resources.templates(entitlements_of(context))
 
 
 async def read_resource(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
     """One data set's schema and freshness."""
-    found = resources.read(offer_of(context), params.uri)
+    found = resources.read(entitlements_of(context), params.uri)
     if found is None:
         raise MCPError(INVALID_PARAMS, "Resource not found", {"uri": params.uri})
     return found

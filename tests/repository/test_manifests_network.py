@@ -20,6 +20,7 @@ PUBLIC, INTERNAL, DATABASE = "10.0.2.17", "10.0.12.17", 5432
 API_SERVER, POD_IDENTITY, ENDPOINT, INTERNET = "172.20.0.1", "169.254.170.23", "10.0.13.200", "52.219.40.1"
 FAR, ON_PREMISES, OTHER_NETWORKS = "203.0.113.9", "10.200.0.5", ("192.168.1.1", "172.16.5.5", "100.127.0.1")
 ANOTHER_POD, INSTANCE_METADATA = "100.64.3.9", "169.254.169.254"
+TRACES = 4318
 PODS = (*DEPLOYMENTS, "mcp-finance")
 AWS = {(POD_IDENTITY, 80), (ENDPOINT, 443), (INTERNET, 443), (FAR, 443)}
 
@@ -125,6 +126,18 @@ def test_metrics_are_for_the_collector_alone(name: str, environment: str) -> Non
     assert not allowed(
         policies(environment), "Ingress", pod, Pod("amazon-cloudwatch", {}, {}), pod.ports["http"], pod.ports
     )
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("name", PODS)
+def test_traces_go_to_the_collector_alone_and_never_from_the_page(name: str, environment: str) -> None:
+    pod = pods(environment)[name]
+    labels = {"app.kubernetes.io/instance": "amazon-cloudwatch.cloudwatch-agent-prometheus"}
+    collector = Pod("amazon-cloudwatch", labels, {})
+    assert allowed(policies(environment), "Egress", pod, collector, TRACES, {}) == (name != "frontend")
+    for other, port in ((Pod("amazon-cloudwatch", {}, {}), TRACES), (Pod("elsewhere", labels, {}), TRACES)):
+        assert not allowed(policies(environment), "Egress", pod, other, port, {})
+    assert not allowed(policies(environment), "Egress", pod, collector, 443, {})
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -16,6 +16,8 @@ NOT_HERE: Final = {
     "DATABASE_IAM_AUTH": "as above",
     "STORAGE_BUCKET": "as above",
     "STORAGE_ORIGINS": "browsers reach the stand-in for S3 at the page's own address",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "no agent of CloudWatch's is here: nothing is traced",
+    "OTEL_TRACES_SAMPLER_ARG": "as above",
     "LOGOUT_URL": "the page has its own way out, which the edge answers",
 }
 """Facts of AWS that the local cluster does without, and why."""

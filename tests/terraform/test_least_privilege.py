@@ -163,7 +163,11 @@ NEEDED: Final = [
         "external-secrets", allowed=True, asked=[("secretsmanager:GetSecretValue", SECRET + "{env}-frontend-AbCdEf")]
     ),
     *lines("keda-operator", allowed=True, asked=[("sqs:GetQueueAttributes", QUEUE)]),
-    *lines(AGENT, allowed=True, asked=[("logs:CreateLogStream", PODS), ("logs:PutLogEvents", PODS)]),
+    *lines(
+        AGENT,
+        allowed=True,
+        asked=[("logs:CreateLogStream", PODS), ("logs:PutLogEvents", PODS), ("xray:PutTraceSegments", "*")],
+    ),
 ]
 
 REFUSED: Final = [

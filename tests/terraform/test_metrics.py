@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import prometheus_client
 import pytest
@@ -311,4 +312,26 @@ def test_application_signals_injects_nothing(plan: Plan) -> None:
     assert configuration["applicationSignals"] == {"enabled": False}
     for agent in agents(plan):
         assert "application_signals" not in agent["config"]["logs"]["metrics_collected"]
-        assert "traces" not in agent["config"]
+
+
+def test_traces_are_sent_where_the_agent_takes_them_and_the_policies_let_them_go(environment: str, plan: Plan) -> None:
+    """Names of the agent's Service and pods: aws/amazon-cloudwatch-agent-operator, internal/manifests.
+
+    collector/ports.go opens the port that the configuration names, manifestutils/labels.go has the labels.
+    """
+    agent = scraper(plan)
+    facts = plan["output_changes"]["platform"]["after"]["facts"]
+    address = urlsplit(facts["OTEL_EXPORTER_OTLP_ENDPOINT"])
+    assert address.hostname == f"{agent['name']}.amazon-cloudwatch"
+    assert agent["config"]["traces"]["traces_collected"] == {"otlp": {"http_endpoint": f"0.0.0.0:{address.port}"}}
+    assert [each["name"] for each in agents(plan) if "traces" in each["config"]] == [agent["name"]]
+    (policy,) = (
+        each["spec"]
+        for each in environment_objects(environment)
+        if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "traces"
+    )
+    (rule,) = policy["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": address.port}]
+    assert rule["to"][0]["podSelector"]["matchLabels"] == {
+        "app.kubernetes.io/instance": f"amazon-cloudwatch.{agent['name']}"
+    }

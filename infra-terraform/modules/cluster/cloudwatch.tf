@@ -19,6 +19,10 @@ locals {
 
   prometheus_job = "file-processing"
 
+  # The agent that is in the pods' network. Its operator makes a Service of this name for the ports in its configuration.
+  collector   = "cloudwatch-agent-prometheus"
+  traces_port = 4318
+
   cloudwatch = {
     # Application Signals would inject init containers into every Deployment behind a Service, which the namespace's
     # restricted Pod Security then refuses.
@@ -34,9 +38,9 @@ locals {
         } } } }
       },
       {
-        # One pod that asks each pod's port "metrics". It is in the pods' network, not the node's, so that the
-        # NetworkPolicy "metrics" lets it in by its namespace.
-        name        = "cloudwatch-agent-prometheus"
+        # One pod that asks each pod's port "metrics", and takes traces, which it sends to X-Ray. It is in the pods'
+        # network, not the node's, so that NetworkPolicies know it.
+        name        = local.collector
         mode        = "deployment"
         replicas    = 1
         hostNetwork = false
@@ -46,7 +50,8 @@ locals {
         env = [{ name = "RUN_WITH_IRSA", value = "True" }]
 
         config = {
-          agent = { region = var.region }
+          agent  = { region = var.region }
+          traces = { traces_collected = { otlp = { http_endpoint = "0.0.0.0:${local.traces_port}" } } }
           logs = { metrics_collected = { prometheus = {
             cluster_name           = local.name
             log_group_name         = aws_cloudwatch_log_group.containers["prometheus"].name
@@ -107,6 +112,13 @@ resource "aws_iam_role_policy" "cloudwatch" {
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
         Resource = [for name in sort(keys(aws_cloudwatch_log_group.containers)) : "arn:${data.aws_partition.current.partition}:logs:${var.region}:${var.account_id}:log-group:/aws/containerinsights/${local.name}/${name}:*"]
+      },
+      {
+        # Knows no resource.
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = "xray:PutTraceSegments"
+        Resource = "*"
       },
       {
         # Container Insights adds the names of volumes and Auto Scaling groups; these calls know no resource.

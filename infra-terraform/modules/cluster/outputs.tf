@@ -25,6 +25,11 @@ output "oidc_issuer_url" {
   value       = aws_eks_cluster.this.identity[0].oidc[0].issuer
 }
 
+output "traces_endpoint" {
+  description = "Where pods send their traces, by OTLP over HTTP."
+  value       = "http://${local.collector}.amazon-cloudwatch:${local.traces_port}"
+}
+
 output "security_group_id" {
   description = "Security group that EKS gives the control plane, nodes and pods."
   value       = aws_eks_cluster.this.vpc_config[0].cluster_security_group_id

@@ -20,7 +20,10 @@ locals {
     GATEWAY_SIGNING_KEY_ID   = module.identity.signing_key_alias
     ALB_ARN                  = module.load_balancers.public_alb_arn
     STORAGE_ORIGINS          = jsonencode(["https://${module.storage.files_bucket_name}.s3.${var.region}.amazonaws.com"])
-    LOGOUT_URL               = "${module.identity.domain_url}/logout?client_id=${module.identity.alb_client_id}&logout_uri=${urlencode("https://${local.hosts.app}")}"
+    # Five in a hundred: X-Ray takes 100,000 traces a month for nothing.
+    OTEL_EXPORTER_OTLP_ENDPOINT = module.cluster.traces_endpoint
+    OTEL_TRACES_SAMPLER_ARG     = "0.05"
+    LOGOUT_URL                  = "${module.identity.domain_url}/logout?client_id=${module.identity.alb_client_id}&logout_uri=${urlencode("https://${local.hosts.app}")}"
     },
     var.database == null ? {} : {
       DATABASE_URL      = module.database[0].url

@@ -9,66 +9,92 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 SERVICE = """
 import asyncio, sys
 import httpx2
-from opentelemetry import trace
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from common.settings import ServiceSettings
-from common.telemetry import instrument, trace_headers
+from common.telemetry import instrument, name_request, span, trace_headers
 
-async def answer(request):
+async def work(request):
+    name_request("GET /{thing}")
     return JSONResponse(trace_headers())
 
+async def fail(request):
+    with span("enrich"):
+        raise ValueError("the bank account of Secret Ltd")
+
 async def main():
-    app = Starlette(routes=[Route(path, answer) for path in ("/work", "/healthz")])
-    traced = instrument(app, "tested", ServiceSettings())
+    app = Starlette(routes=[Route("/work", work), Route("/fail", fail), Route("/healthz", work)])
+    traced = instrument(app, "tested", ServiceSettings(), public="public" in sys.argv)
     if traced is app:
         print("untraced")
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(traced), base_url="http://service") as client:
+    transport = httpx2.ASGITransport(traced, raise_app_exceptions=False)
+    headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://service", headers=headers) as client:
         await client.get("/healthz")
-        print((await client.get("/work")).json().get("traceparent", ""))
+        print((await client.get("/work?name=secret.csv")).json().get("traceparent", ""))
+        await client.get("/fail")
 
 asyncio.run(main())
-provider = trace.get_tracer_provider()
-getattr(provider, "shutdown", lambda: None)()
 """
 
 
-async def run_service(environment: dict[str, str]) -> list[str]:
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", SERVICE], env=environment, capture_output=True, text=True, check=True
-    )
+async def run_service(environment: dict[str, str], *arguments: str) -> list[str]:
+    command = [sys.executable, "-c", SERVICE, *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 
-async def test_traces_are_off_unless_an_endpoint_is_set() -> None:
-    assert await run_service({}) == ["untraced", ""]
-
-
-async def test_a_request_is_exported_as_a_span_and_carried_on_to_the_next_service() -> None:
-    received: list[ExportTraceServiceRequest] = []
+async def run_traced(*arguments: str) -> tuple[list[Span], str]:
+    """The spans that a service sends, and what it tells the next service."""
+    received: list[bytes] = []
 
     async def collect(request: web.Request) -> web.Response:
-        received.append(ExportTraceServiceRequest.FromString(await request.read()))
+        received.append(await request.read())
         return web.Response()
 
     app = web.Application()
     app.router.add_post("/v1/traces", collect)
     async with TestServer(app) as collector:
         endpoint = str(collector.make_url("")).rstrip("/")
-        (traceparent,) = await run_service({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
-
-    (resource,) = received[0].resource_spans
-    spans = [span for scope in resource.scope_spans for span in scope.spans]
+        (told,) = await run_service({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}, *arguments)
+    (body,) = received
+    assert b"ecret" not in body
+    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
     attributes = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
     assert attributes["service.name"] == "tested"
-    assert any(span.name == "GET /work" for span in spans)
-    assert not any("healthz" in span.name for span in spans)
-    assert traceparent.split("-")[1] == spans[0].trace_id.hex()
+    return [span for scope in resource.scope_spans for span in scope.spans], told
+
+
+async def test_traces_are_off_unless_an_endpoint_is_set() -> None:
+    assert await run_service({}) == ["untraced", ""]
+
+
+async def test_a_request_goes_on_with_the_trace_of_another_service() -> None:
+    spans, told = await run_traced()
+    assert [span.name for span in spans] == ["GET /{thing}", "enrich", "GET"]
+    answered, failed, request = spans
+    assert {span.trace_id.hex() for span in spans} == {TRACE}
+    assert [span.parent_span_id.hex() for span in (answered, request)] == [CALLER, CALLER]
+    assert failed.parent_span_id == request.span_id
+    assert told == f"00-{TRACE}-{answered.span_id.hex()}-01"
+    assert [span.status.code for span in spans] == [Status.STATUS_CODE_UNSET, *[Status.STATUS_CODE_ERROR] * 2]
+
+
+async def test_a_trace_from_outside_is_linked_and_not_gone_on_with() -> None:
+    spans, _ = await run_traced("public")
+    answered, _, request = spans
+    assert len({span.trace_id.hex() for span in spans} | {TRACE}) == 3
+    for span in (answered, request):
+        assert not span.parent_span_id
+        assert [(link.trace_id.hex(), link.span_id.hex()) for link in span.links] == [(TRACE, CALLER)]
 
 
 async def test_metrics_are_served_on_a_port_of_their_own(unused_tcp_port: int, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """The gateway as an ASGI application; without `settings` it reads the environment."""
     settings = settings or load_settings(Settings)
     configure_logging(SERVICE, settings)
-    return instrument(Router(partial(open_endpoints, settings)), SERVICE, settings)
+    return instrument(Router(partial(open_endpoints, settings)), SERVICE, settings, public=True)
 
 
 def create_server(settings: Settings) -> uvicorn.Server:

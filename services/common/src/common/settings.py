@@ -27,6 +27,9 @@ class ServiceSettings(BaseSettings):
     otel_exporter_otlp_endpoint: str | None = Field(
         default=None, description="OTLP/HTTP endpoint; traces are off without it."
     )
+    otel_traces_sampler_arg: float = Field(
+        default=1, ge=0, le=1, description="Part of the requests that is traced; a trace is whole or not at all."
+    )
 
 
 SettingsType = TypeVar("SettingsType", bound=BaseSettings)

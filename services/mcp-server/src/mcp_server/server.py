@@ -22,6 +22,7 @@ from mcp_types import (
 from starlette.requests import Request
 from starlette.types import Scope
 
+from common.telemetry import name_request
 from mcp_server import resources
 from mcp_server.access import ENTITLEMENTS
 from mcp_server.catalog import Catalog, Entitlements
@@ -42,7 +43,7 @@ def build_server(department: str, catalog: Catalog) -> Server[Any]:
     """The MCP server of `department`; it keeps nothing between two requests."""
     # What is listed and read depends on who asks, so no cache may share it.
     hint = CacheHint(ttl_ms=CACHE_SECONDS * 1000, scope="private")
-    return Server(
+    server: Server[Any] = Server(
         f"mcp-{department}",
         version=version("mcp-server"),
         instructions=f"Reference data of the department {department}, found by key or by text.",
@@ -60,6 +61,9 @@ def build_server(department: str, catalog: Catalog) -> Server[Any]:
         on_list_resource_templates=list_resource_templates,
         on_read_resource=read_resource,
     )
+    # Its one middleware makes spans that go on from what the caller says (SEP-414), and keep what an exception says.
+    server.middleware.clear()
+    return server
 
 
 def scope_of(context: Context) -> Scope:
@@ -88,6 +92,7 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> Result:
         TOOL_CALLS.labels("unknown", "unknown").inc()
         raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
     call = Call(entitlements.view, entitlements.states, params.arguments or {}, context, params)
+    name_request(f"tools/call {params.name}")
     started = time.perf_counter()
     outcome = "failed"
     try:

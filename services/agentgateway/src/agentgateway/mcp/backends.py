@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import structlog
+from opentelemetry.trace import SpanKind
 from yarl import URL
 
 from agentgateway.http.rate_limit import BUSY_SECONDS
@@ -30,7 +31,7 @@ from common.caller import CALLER_HEADER
 from common.departments import Department
 from common.fair_queue import FairQueue, Turn
 from common.service_tokens import ServiceTokenUnavailable
-from common.telemetry import trace_headers
+from common.telemetry import span, trace_headers
 
 log = structlog.get_logger()
 
@@ -89,7 +90,10 @@ class Backend:
         subject, breaker = access.caller.subject, self.breaker
         now = asyncio.get_running_loop().time()
         due = now + seconds
-        with await self._turn(subject, now + seconds * WAITING_SHARE):
+        with (
+            await self._turn(subject, now + seconds * WAITING_SHARE),
+            span("department.call", SpanKind.CLIENT, department=self.name),
+        ):
             breaker.enter()
             try:
                 async with asyncio.timeout_at(due) as deadline:

@@ -46,6 +46,7 @@ from common.accept import media_ranges, quality
 from common.caller import Caller
 from common.departments import Department, Departments
 from common.fair_queue import FairQueue
+from common.telemetry import link_caller, name_request
 
 log = structlog.get_logger()
 
@@ -227,6 +228,7 @@ class McpEndpoint:
             message = as_request(document, body, headers, scope["headers"])
             if message is not None:
                 call.asks(message.method, message.params.get("name"))
+                _trace(message)
                 if await self._relayed(call, message, only, headers, client):
                     return
             await self._answer(call, scope, body, client)
@@ -305,6 +307,15 @@ class McpEndpoint:
         if call.outcome == FAILED:
             # No handler said what became of it.
             call.outcome = "refused" if client.status >= 400 else "ok"
+
+
+def _trace(message: Message) -> None:
+    """Name the request's span by a method that exists, and link it to the trace of the caller (SEP-414)."""
+    if message.method in METHODS:
+        name_request(message.method)
+    meta = message.params.get("_meta")
+    if isinstance(meta, dict):
+        link_caller(meta.get("traceparent"))
 
 
 def _is_small(headers: Mapping[str, str]) -> bool:

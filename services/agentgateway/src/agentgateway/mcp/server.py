@@ -55,6 +55,9 @@ def create_server(catalog: Catalog, files: FileTools, ttl_seconds: float) -> Ser
         "agentgateway", version=version("agentgateway"), instructions=INSTRUCTIONS, get_tool_input_schema=files.schema
     )
 
+    # Its one middleware makes spans, whose parent would be what the caller says (SEP-414); ours link that.
+    server.middleware.clear()
+
     def lister(kind: Kind) -> Callable[[Context, PaginatedRequestParams], Awaitable[dict[str, Any]]]:
         async def handle(context: Context, params: PaginatedRequestParams) -> dict[str, Any]:
             if params.cursor is not None:

@@ -31,6 +31,7 @@ from agentgateway.rest.paths import route_of
 from agentgateway.settings import Settings
 from common.caller import Caller
 from common.problem import Problem, problem_response
+from common.telemetry import name_request
 
 log = structlog.get_logger()
 
@@ -122,6 +123,7 @@ class RestEndpoint:
         # Undecoded: an escaped character is in none of the paths.
         path = scope["raw_path"].decode("ascii").removeprefix(self._prefix)
         route = route_of(method, path)
+        name_request(route)
         outcome = "failed"
         try:
             with IN_PROGRESS.track_inprogress():

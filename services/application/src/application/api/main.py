@@ -59,6 +59,7 @@ def create_app(settings: ApiSettings | None = None) -> ASGIApp:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False},  # its own spans keep the query, and so the names of files
         lifespan=_lifespan(chosen),
     )
     app.openapi = document(app)  # type: ignore[method-assign]  # FastAPI has no other way to extend it

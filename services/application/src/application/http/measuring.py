@@ -8,6 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application import metrics
+from common.telemetry import name_request
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ class Measuring:
         finally:
             seconds = time.monotonic() - started
             route = getattr(scope.get("route"), "path", "none")
+            name_request(f"{scope['method']} {route}")
             metrics.REQUESTS.labels(scope["method"], route, status).observe(seconds)
             caller = scope.get("state", {}).get("caller")
             log.info(

@@ -159,14 +159,13 @@ class Consumer:
         return claimed
 
     async def _run(self, job: Job, message: Message) -> None:
-        log.info("job.started", attempt=job.fence, attempts=job.attempts)
         started = time.monotonic()
-        parent = {"traceparent": job.traceparent} if job.traceparent else None
         outcome = "fenced"
         with (
             metrics.RUNNING.track_inprogress(),
-            span("job", SpanKind.CONSUMER, parent=parent, job=job.id, attempt=job.fence) as traced,
+            span("job", SpanKind.CONSUMER, traceparent=job.traceparent, job=job.id, attempt=job.fence) as traced,
         ):
+            log.info("job.started", attempt=job.fence, attempts=job.attempts)
             self._attempt = Attempt(self._context, job, message)
             if self._stopping.is_set():
                 self._attempt.stop(Stop.RELEASED)
@@ -181,9 +180,9 @@ class Consumer:
             finally:
                 self._attempt = None
                 traced.set_attribute("outcome", outcome)
-        seconds = time.monotonic() - started
-        metrics.ATTEMPTS.labels(outcome).observe(seconds)
-        log.info("job.ended", attempt=job.fence, outcome=outcome, seconds=round(seconds, 3))
+            seconds = time.monotonic() - started
+            metrics.ATTEMPTS.labels(outcome).observe(seconds)
+            log.info("job.ended", attempt=job.fence, outcome=outcome, seconds=round(seconds, 3))
         if outcome not in {"released", "again"}:
             await self._settle(job.id, message)
 

@@ -13,7 +13,10 @@ from typing import Any, cast
 
 import psutil
 import pytest
+import python_calamine
+from openpyxl.utils import get_column_letter
 from services.application.tests.engine.support import Broken, Departments, departments, propose, source_of
+from services.application.tests.engine.workbooks import SHEET, TEXTS, repacked, saved, with_shared_texts, workbook
 from services.application.tests.support import bombs
 from services.application.tests.support.stack import wait_until
 
@@ -117,6 +120,38 @@ def test_a_compressed_table_takes_as_little_memory_as_a_plain_one(sandbox: Sandb
     enriched = job(sandbox, packed, "a.csv.gz", budget=Budget(96 * MEBIBYTE, 60))
     assert gzip.decompress(enriched).count(b"Acme GmbH") == 61 * 20_000
     assert preview(sandbox, packed, "a.csv.gz").mapping[0].matched == 8
+
+
+def sheet_of(rows: int) -> bytes:
+    """A workbook with a sheet of 20 columns: ten of texts that are shared, most of them in one cell only."""
+    data = with_shared_texts(saved(workbook([["vendor_id", *(f"column {n}" for n in range(1, 20))]])))
+    cells = [f'<c r="{get_column_letter(n)}%d" t="s"><v>%d</v></c>' for n in range(1, 11)]
+    cells += [f'<c r="{get_column_letter(n)}%d"><v>%d.25</v></c>' for n in range(11, 21)]
+    row = f'<row r="%d">{"".join(cells)}</row>'
+    numbers = (20 + number * 10 + column for number in range(rows) for column in range(10))
+    lines = []
+    for number in range(2, rows + 2):
+        places = [part for _ in range(10) for part in (number, next(numbers))]
+        lines.append(row % (number, *places, *(part for n in range(10) for part in (number, n * number))))
+    texts = "".join(f"<si><t>V-{number:05}</t></si>" for number in range(rows * 10))
+    return repacked(
+        data,
+        {
+            SHEET: lambda sheet: sheet.replace("</sheetData>", f"{''.join(lines)}</sheetData>"),
+            TEXTS: lambda table: table.replace("</sst>", f"{texts}</sst>"),
+        },
+    )
+
+
+def test_a_large_sheet_takes_little_memory(sandbox: Sandbox) -> None:
+    rows = 30_000
+    enriched = job(sandbox, sheet_of(rows), "a.xlsx", budget=Budget(72 * MEBIBYTE, 60))
+    sheet = python_calamine.load_workbook(io.BytesIO(enriched)).get_sheet_by_index(0)
+    found = sheet.to_python()
+    assert len(found) == rows + 1
+    assert found[-1][:2] == [f"V-{rows * 10 - 10:05}", f"V-{rows * 10 - 9:05}"]
+    assert found[1][:1] + found[1][20:] == ["V-00000", "", "", ""]
+    assert found[1][10:20] == [0.25 + 2 * n for n in range(10)]
 
 
 def test_what_is_wrong_with_a_file_is_told_with_its_place(sandbox: Sandbox) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+import python_calamine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.styles import Font, PatternFill
@@ -171,6 +172,28 @@ def test_elements_with_a_prefix_get_cells_with_the_prefix() -> None:
 
     result = enrich(repacked(data, {SHEET: prefixed}), "x.xlsx", columns=NAMES)
     assert values(result.data)[1] == ("V-00002", "a < b & c", 'Smith, Sons & "Co"')
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("<si>", "<!-- <si><t>V-9</t></si> --><si>"),
+        lambda text: text.replace("<t>V-00002</t>", "<t><![CDATA[V-00002]]></t>"),
+        lambda text: text.replace("V-00002", "V-&#48;000&#x32;"),
+        lambda text: text.replace("<t>", '<t xml:space="preserve">'),
+        lambda text: text.replace("<t>x</t>", "<t>x</t><rPh><t>V-00001</t></rPh><phoneticPr fontId='1'/>"),
+        lambda text: text.replace("<si><t>x</t></si>", "<si/>"),
+        lambda text: text.replace("<si><t>x</t></si>", "<si></si>"),
+        lambda text: text.replace("<t>x</t>", f"<t>{'long ' * 20_000}</t>"),
+        lambda text: re.sub(r"</?(?:si|t)\b", lambda tag: tag[0] + "\n", text),
+        lambda text: re.sub(r"<(/?)(?=[a-z])", r"<\1x:", text).replace("xmlns=", "xmlns:x="),
+    ],
+)
+def test_shared_texts_may_be_written_in_any_way(edit: Callable[[str], str]) -> None:
+    data = with_shared_texts(saved(workbook([["vendor_id", "n"], ["V-00001", "x"], ["V-00002", "x"]])))
+    edited = repacked(data, {TEXTS: edit})
+    assert python_calamine.load_workbook(io.BytesIO(edited)).get_sheet_by_index(0).to_python()[2][0] == "V-00002"
+    assert enrich(edited, "x.xlsx", given={"vendor_id": ["finance.vendors"]}).report.mappings[0].matched == 2
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ _MOST_RATIO = 200
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """What Office files may use (ISO/IEC 29500-2, annex B). Python unpacks the others without a bound on what comes out."""
 
+_LEVEL = 2
+"""Of compression: a third of the usual one's time, for a sixth more bytes. Excel's own choice is as quick."""
+
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -128,6 +131,7 @@ class Archive:
         info = zipfile.ZipInfo(name, old.date_time)
         info.compress_type = zipfile.ZIP_STORED if old.compress_type == zipfile.ZIP_STORED else zipfile.ZIP_DEFLATED
         info.external_attr = old.external_attr
+        info._compresslevel = _LEVEL  # type: ignore[attr-defined]  # noqa: SLF001 - a stream has no other way
         return info
 
     def corrupt(self, why: str) -> InputError:

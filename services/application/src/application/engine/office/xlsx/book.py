@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from array import array
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
 
 from application.engine.core.errors import InputError
 from application.engine.office.archive import Archive
 from application.engine.office.package import Relations, main_part, readable, relations_of
 from application.engine.office.xlsx.number_formats import Formats
 from application.engine.office.xlsx.parts import Table, read_table
-from application.engine.office.xml import Attributes, Feed, elements, local, new_parser, office_text
+from application.engine.office.xlsx.texts import SharedTexts
+from application.engine.office.xml import elements
 
 MAX_SMALL_PART = 8 << 20
 
@@ -64,7 +61,7 @@ class Book:
     def texts(self, wanted: Iterable[int]) -> SharedTexts:
         """The shared texts of these numbers. Raises ``InputError`` where the workbook has no such text."""
         texts = SharedTexts(wanted)
-        if texts.numbers:
+        if len(texts.numbers):
             with readable(self._archive, self._texts or "xl/sharedStrings.xml"):
                 if self._texts is None:
                     raise KeyError
@@ -92,69 +89,6 @@ class Book:
 
 def _is_true(value: str | None) -> bool:
     return value in {"1", "true"}
-
-
-class _Enough(Exception):
-    """As many texts have been read as are needed."""
-
-
-class SharedTexts:
-    """The texts of some numbers, held as one run of UTF-8: a million strings would take several times as much."""
-
-    def __init__(self, numbers: Iterable[int]) -> None:
-        """Texts of these ``numbers`` will be read."""
-        given = numbers if isinstance(numbers, array) else array("Q", numbers)
-        # Of a column of a million keys, a set of Python's would take a hundred megabytes.
-        self.numbers = array("Q", np.unique(np.frombuffer(given, np.uint64)).tobytes())
-        self._data = bytearray()
-        self._ends = array("Q", [0])
-
-    def __getitem__(self, number: int) -> str:
-        place = bisect_left(self.numbers, number)
-        if place == len(self.numbers) or self.numbers[place] != number:
-            raise IndexError(number)
-        return self._data[self._ends[place] : self._ends[place + 1]].decode("utf-8", "replace")
-
-    def load(self, archive: Archive, part: str) -> None:
-        """Read the table up to the last number; phonetic hints are no part of a text."""
-        parser = new_parser()
-        path: list[str] = []
-        parts: list[str] = []
-        number = 0
-        numbers = iter(self.numbers)
-        wanted = next(numbers, None)
-
-        def start(name: str, _: Attributes) -> None:
-            path.append(local(name))
-
-        def end(_: str) -> None:
-            nonlocal number, wanted
-            if path.pop() != "si":
-                return
-            if number == wanted:
-                self._data.extend(office_text("".join(parts)).encode("utf-8", "replace"))
-                self._ends.append(len(self._data))
-                wanted = next(numbers, None)
-                if wanted is None:
-                    raise _Enough
-            parts.clear()
-            number += 1
-
-        def text(data: str) -> None:
-            if number == wanted and path[-1] == "t" and "rPh" not in path:
-                parts.append(data)
-
-        parser.StartElementHandler = start
-        parser.EndElementHandler = end
-        parser.CharacterDataHandler = text
-        feed = Feed(parser, lambda: len(path))
-        try:
-            for chunk in archive.chunks(part):
-                feed.feed(chunk)
-            feed.close()
-        except _Enough:
-            return
-        raise IndexError(wanted)
 
 
 def _wrong_format(kind: str) -> InputError:

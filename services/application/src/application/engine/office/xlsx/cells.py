@@ -93,6 +93,8 @@ def _cell(index: int, rest: str) -> bytes:
 
 def placed(cells: bytes, columns: Sequence[bytes], row: bytes) -> bytes:
     """Rendered cells of one entry in their row; ``columns`` are the letters of its added columns."""
+    if not cells:
+        return cells
     for index, letters in enumerate(columns):
         cells = cells.replace(b"\0%d\0" % index, letters + row)
     return cells

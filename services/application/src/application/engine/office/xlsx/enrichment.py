@@ -12,7 +12,7 @@ from application.engine.core.model import DatasetInfo, Detected, Format, Limits,
 from application.engine.core.run import Run
 from application.engine.office.archive import Archive
 from application.engine.office.package import readable
-from application.engine.office.xlsx.book import MAX_SMALL_PART, Book, SharedTexts
+from application.engine.office.xlsx.book import MAX_SMALL_PART, Book
 from application.engine.office.xlsx.cells import Cells, is_day
 from application.engine.office.xlsx.find import Header, Wanted, find_headers
 from application.engine.office.xlsx.number_formats import with_date_styles
@@ -20,6 +20,7 @@ from application.engine.office.xlsx.parts import grown_names, grown_table
 from application.engine.office.xlsx.ranges import MAX_COLUMNS, Area, column_letters
 from application.engine.office.xlsx.sheet import Row, SheetReader
 from application.engine.office.xlsx.splice import Plan, Splicer, outside
+from application.engine.office.xlsx.texts import SharedTexts
 from common.file_options import FileOptions
 
 
@@ -58,7 +59,7 @@ def enrich_xlsx(run: Run) -> None:
         check_mapping([name for header in headers for name in header.names.values()], run.mapping)
         plans: list[Plan] = []
         edits: dict[str, bytes] = {}
-        numbers = array("Q")
+        numbers = array("I")
         for header in headers:
             plan, size = _planned(run, archive, book, header)
             plans.append(plan)
@@ -111,7 +112,7 @@ class _Size:
         self.column = max(header.names)
         self.row = 0
         self.filled = 0
-        self.numbers = array("Q")
+        self.numbers = array("I")
 
     def add(self, row: Row) -> None:
         """Take in a row."""

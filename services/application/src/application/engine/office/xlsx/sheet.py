@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from application.engine.office.xlsx.number_formats import Formats
-from application.engine.office.xlsx.ranges import MAX_COLUMNS, Area, cell_place, column_letters
+from application.engine.office.xlsx.ranges import MAX_COLUMNS, Area, cell_place
 from application.engine.office.xlsx.scan import ScannedCell, Scanner
 from application.engine.office.xml import Attributes, Feed, UnsafeXml, local, new_parser, office_text
 
@@ -16,7 +16,7 @@ _MOST_HELD = 1 << 20
 """Of a row that has not ended: expat reads longer ones, within its own limits."""
 
 _ROWS = re.compile(rb"<([^\s<>/:]+:)?sheetData(?:\s[^<>]*)?>")
-_MOST_TEXTS = 1 << 31
+MOST_TEXTS = 1 << 31
 _RANGES = {"autoFilter": "ref", "sortState": "ref", "conditionalFormatting": "sqref", "dataValidation": "sqref"}
 
 
@@ -60,12 +60,19 @@ class SheetReader:
         formats: Formats,
         wanted: Collection[int] | None = None,
         added: tuple[int, int] | None = None,
+        *,
+        is_checked: bool = False,
     ) -> None:
-        """``wanted`` are the columns whose texts are collected (all without), ``added`` the first and last new one."""
+        """``wanted`` are the columns whose texts are collected (all without), ``added`` the first and last new one.
+
+        ``is_checked`` says that another reader has read all of the same bytes: they are well-formed.
+        """
         self._on_row = on_row
         self._formats = formats
         self._wanted = wanted
         self._added = added
+        self._is_checked = is_checked
+        self._skipped = 0
         self._row = Row(0)
         self._column = 0
         self._kind = "n"
@@ -91,7 +98,12 @@ class SheetReader:
     @property
     def position(self) -> int:
         """Up to where the bytes have been understood."""
-        return self._understood if self._scanner else self._parser.CurrentByteIndex
+        return self._understood if self._scanner else self._here
+
+    @property
+    def _here(self) -> int:
+        """Where the parser is."""
+        return self._parser.CurrentByteIndex + self._skipped
 
     def feed(self, data: bytes) -> None:
         """Read on."""
@@ -153,7 +165,10 @@ class SheetReader:
             end = rows.rfind(scanner.row_end)
             end = rows.find(b">", end) + 1 if end >= 0 else 0
         whole = data[:end]
-        self._feed.check(whole)
+        if self._is_checked:
+            self._skipped += len(whole)
+        else:
+            self._feed.check(whole)
         self._scan_rows(scanner, whole)
         self._understood += len(whole)
         if len(rows) < len(data):
@@ -163,33 +178,47 @@ class SheetReader:
         return b""
 
     def _scan_rows(self, scanner: Scanner, data: bytes) -> None:
+        self.prefix = scanner.prefix.decode()
+        rows: list[tuple[int, int, int]] = []
+        number = self._row.number
         at = 0
         while match := scanner.row.search(data, at):
-            number = scanner.number(match[1])
-            self._row = Row(self._row.number + 1 if number is None else number)
+            given = scanner.number(match[1])
+            number = number + 1 if given is None else given
             at = match.end()
-            if match[2]:
-                continue
-            end = data.find(scanner.row_end, at)
-            self._column = 0
-            self.prefix = scanner.prefix.decode()
-            self._scan_row(scanner, data[at:end], self._understood + at)
-            self._end_row(self._understood + end)
-            at = end
-
-    def _scan_row(self, scanner: Scanner, body: bytes, start: int) -> None:
-        """Take in a row's cells: the wanted ones only, if its last cell holds a value and no cell is in the way."""
+            if not match[2]:
+                end = data.find(scanner.row_end, at)
+                rows.append((number, at, end))
+                at = end
+        found = None
         if self._wanted is not None:
-            number = str(self._row.number).encode()
-            few = scanner.few(body, [column_letters(column).encode() + number for column in self._wanted])
-            column = cell_place(few[0].reference) if few else None
-            if few and column and (few[0].text or few[0].has_formula) and (not self._added or column < self._added[0]):
-                self._row.last_value = column
-                for cell in few[1]:
-                    self._take_scanned(cell, start)
-                return
-        for cell in scanner.cells(body):
-            self._take_scanned(cell, start)
+            found = scanner.wanted(data, [end for _, _, end in rows], self._wanted)
+        for place, (row, at, end) in enumerate(rows):
+            self._row = Row(row)
+            self._column = 0
+            # A row whose last cell holds a value, and where no cell is in the way of added ones.
+            if (
+                found is not None
+                and scanner.ends_with_value(data, end)
+                and not (self._added and found.lasts[place] >= self._added[0])
+            ):
+                self._row.last_value = found.lasts[place]
+                for column, start in found.cells[place]:
+                    self._take_wanted(scanner, data, column, start)
+            else:
+                for cell in scanner.cells(data[at:end]):
+                    self._take_scanned(cell, self._understood + at)
+            self._end_row(self._understood + end)
+        self._row = Row(number)
+
+    def _take_wanted(self, scanner: Scanner, data: bytes, column: int, start: int) -> None:
+        if match := scanner.plain_cell.match(data, start):
+            kind, style, text = (match[2] or b"n").decode(), int(match[1] or 0), match[3].decode()
+            self._keep(column, kind, style, text, has_formula=False)
+            return
+        cell = scanner.cell(data, start)
+        if cell.text or cell.has_formula:
+            self._keep(column, cell.kind, cell.style, cell.text, has_formula=cell.has_formula)
 
     def _take_scanned(self, cell: ScannedCell, start: int) -> None:
         self._begin(cell.reference, cell.kind, cell.style, start + cell.start)
@@ -207,18 +236,18 @@ class SheetReader:
             self.prefix = name[: -len(kind)]
         elif kind == "c":
             style = int(attributes.get("s", 0))
-            self._begin(attributes.get("r", ""), attributes.get("t", "n"), style, self._parser.CurrentByteIndex)
+            self._begin(attributes.get("r", ""), attributes.get("t", "n"), style, self._here)
         elif kind == "f":
             self._has_formula = True
         elif kind == "dimension" and self.dimension is None:
-            self.dimension = self._parser.CurrentByteIndex
+            self.dimension = self._here
         elif kind == "mergeCell":
             if area := Area.parse(attributes.get("ref", "")):
                 self.merged.append(area)
         elif kind in _RANGES and self._row.number:
             attribute = _RANGES[kind]
             if attribute in attributes:
-                self.ranges.append(RangeTag(self._parser.CurrentByteIndex, kind, attribute, attributes[attribute]))
+                self.ranges.append(RangeTag(self._here, kind, attribute, attributes[attribute]))
 
     def _begin(self, reference: str, kind: str, style: int, place: int) -> None:
         """Begin a cell that starts at ``place``."""
@@ -244,7 +273,7 @@ class SheetReader:
         if kind == "c":
             self._end_cell()
         elif kind == "row":
-            self._end_row(self._parser.CurrentByteIndex)
+            self._end_row(self._here)
         del name
 
     def _end_row(self, place: int) -> None:
@@ -259,18 +288,21 @@ class SheetReader:
         self._row.last_value = max(self._row.last_value, self._column)
         if self._wanted is not None and self._column not in self._wanted:
             return
-        text = "".join(self._parts)
-        if self._has_formula and not text and self._kind != "str":
-            self._row.unknown.append(self._column)
-        match self._kind:
+        self._keep(self._column, self._kind, self._style, "".join(self._parts), has_formula=self._has_formula)
+
+    def _keep(self, column: int, kind: str, style: int, text: str, *, has_formula: bool) -> None:
+        """Take in the value of a cell."""
+        if has_formula and not text and kind != "str":
+            self._row.unknown.append(column)
+        match kind:
             case "s":
                 number = int(text)
-                if not 0 <= number < _MOST_TEXTS:
+                if not 0 <= number < MOST_TEXTS:
                     raise UnsafeXml("it refers to a text that there is none of")
-                self._row.shared[self._column] = number
+                self._row.shared[column] = number
                 return
             case "n":
-                text = self._formats.key_text(text, self._style)
+                text = self._formats.key_text(text, style)
             case "b":
                 text = "true" if text == "1" else "false"
             case "e":
@@ -278,7 +310,7 @@ class SheetReader:
             case "str" | "inlineStr":
                 text = office_text(text)
         if text:
-            self._row.cells[self._column] = text[:_MAX_TEXT]
+            self._row.cells[column] = text[:_MAX_TEXT]
 
     def _text(self, data: str) -> None:
         place = self._path[-1]

@@ -12,12 +12,13 @@ from application.engine.core.join import Joiner, clean_keys
 from application.engine.core.model import ColumnMapping
 from application.engine.core.run import Run
 from application.engine.office.archive import Archive
-from application.engine.office.xlsx.book import Book, SharedTexts
+from application.engine.office.xlsx.book import Book
 from application.engine.office.xlsx.cells import Cells, letters_of, placed, prefixed, styled
 from application.engine.office.xlsx.find import Header
 from application.engine.office.xlsx.parts import tag_at, with_attribute
 from application.engine.office.xlsx.ranges import Area, Growth, column_letters
 from application.engine.office.xlsx.sheet import Row, SheetReader
+from application.engine.office.xlsx.texts import SharedTexts
 
 _BATCH_ROWS = 4096
 _MAX_PART = 2_000_000_000
@@ -70,7 +71,7 @@ class Splicer:
             at += len(entry.columns)
         self._rows: list[Row] = []
         self._recalculates = book.recalculates
-        self._reader = SheetReader(self._on_row, book.formats, plan.places, (plan.first, plan.last))
+        self._reader = SheetReader(self._on_row, book.formats, plan.places, (plan.first, plan.last), is_checked=True)
         self._held = bytearray()
         self._base = 0
         self._written = 0
@@ -167,21 +168,24 @@ class Splicer:
         nothing = pa.array([], pa.string())
         keys = [nothing] * len(self._run.mapping)
         for index, (_, place) in self._plan.entries.items():
-            keys[index] = clean_keys(pa.array([self._key(row, place) for row in rows], pa.string()))
+            keys[index] = clean_keys(pa.array(self._keys(rows, place), pa.string()))
         added = [part.to_pylist() for part in self._joiner.join(keys, [row.number for row in rows])]
         for number, row in enumerate(rows):
             yield self._edit(row, {index: added[index][number] for index in self._plan.entries})
         self._run.advance(len(rows), self._run.source.tell())
 
-    def _key(self, row: Row, place: int) -> str | None:
-        """The text of a key, without one that nobody has worked out yet."""
+    def _keys(self, rows: Sequence[Row], place: int) -> list[str | None]:
+        """The texts of keys, without those that nobody has worked out yet."""
+        shared = iter(self._texts.of([row.shared[place] for row in rows if place in row.shared]))
+        return [next(shared) if place in row.shared else self._own_key(row, place) for row in rows]
+
+    def _own_key(self, row: Row, place: int) -> str | None:
         if place in row.unknown:
             self._unknown_count += 1
             if len(self._unknown) < _MAX_NAMED:
                 self._unknown.append(f"{column_letters(place)}{row.number}")
             return None
-        number = row.shared.get(place)
-        return row.cells.get(place) if number is None else self._texts[number]
+        return row.cells.get(place)
 
     def _edit(self, row: Row, cells: dict[int, bytes]) -> tuple[int, int, bytes]:
         number = str(row.number).encode()

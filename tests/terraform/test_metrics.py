@@ -15,6 +15,7 @@ from tests.helpers.kustomize import ROOT
 from tests.helpers.overlays import environment_objects, pod_templates
 from tests.helpers.workspace import MEMBERS, defaults, module_of
 
+from application.records import RESULT_SECONDS, RESULT_SECONDS_A_MEBIBYTE
 from infrastructure.resources import Plan, resources
 from infrastructure.terraform import Workspace
 
@@ -29,6 +30,12 @@ MODULES: Final = [
     for file in sorted(member.glob("src/**/metrics.py"))
 ]
 
+LOAD_BALANCER_AND_TARGET_GROUP: Final = (frozenset({"LoadBalancer"}), frozenset({"LoadBalancer", "TargetGroup"}))
+SEARCHED: Final = re.compile(
+    r"SEARCH\('\{([\w/]+),([\w,]+)\} MetricName=\"(\w+)\" ClusterName=\"[\w-]+\"', 'Sum', 300\)"
+)
+"""CloudWatch's search of all metrics with exactly these dimensions."""
+
 NOT_OURS: Final[Mapping[tuple[str, str], tuple[frozenset[str], ...]]] = {
     # aws/amazon-cloudwatch-agent, translator/tocwconfig/sampleConfig/prometheus_and_kubernetes_config.yaml: what
     # Container Insights with enhanced observability declares.
@@ -38,8 +45,8 @@ NOT_OURS: Final[Mapping[tuple[str, str], tuple[frozenset[str], ...]]] = {
     ("ContainerInsights", "pod_container_status_waiting_reason_crash_loop_back_off"): (frozenset({"ClusterName"}),),
     ("ContainerInsights", "status_replicas_unavailable"): (frozenset({"ClusterName"}),),
     # The user guides of the services, "CloudWatch metrics".
-    ("AWS/ApplicationELB", "RequestCount"): (frozenset({"LoadBalancer"}),),
-    ("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count"): (frozenset({"LoadBalancer"}),),
+    ("AWS/ApplicationELB", "RequestCount"): LOAD_BALANCER_AND_TARGET_GROUP,
+    ("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count"): LOAD_BALANCER_AND_TARGET_GROUP,
     ("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count"): (frozenset({"LoadBalancer"}),),
     ("AWS/ApplicationELB", "TargetResponseTime"): (frozenset({"LoadBalancer", "TargetGroup"}),),
     ("AWS/ApplicationELB", "HealthyHostCount"): (frozenset({"LoadBalancer", "TargetGroup"}),),
@@ -167,18 +174,38 @@ def collected(plan: Plan) -> dict[tuple[str, frozenset[str]], str]:
     return found
 
 
+def used_in(expression: str) -> set[str]:
+    """The metrics of its own widget or alarm that an expression reckons with: their names are in lower case."""
+    return set(re.findall(r"\b[a-z]+\b", expression))
+
+
 def seen(plan: Plan) -> Iterator[tuple[str, str, str, frozenset[str]]]:
     """Where, namespace, metric and dimensions of all that alarms and the dashboard look at."""
     for alarm in resources(plan, "aws_cloudwatch_metric_alarm"):
         values, name = alarm.values, alarm.values["alarm_name"]
         queries = [metric for query in values["metric_query"] for metric in query["metric"]]
+        for expression in (query["expression"] for query in values["metric_query"] if query["expression"]):
+            known = {query["id"] for query in values["metric_query"] if query["metric"]}
+            assert used_in(expression) == (set() if "METRICS()" in expression else known)
         for metric in [values] if values["metric_name"] else queries:
             yield name, metric["namespace"], metric["metric_name"], frozenset(metric["dimensions"])
     for dashboard in resources(plan, "aws_cloudwatch_dashboard"):
         for widget in json.loads(dashboard.values["dashboard_body"])["widgets"]:
-            for namespace, metric, *dimensions in widget["properties"]["metrics"]:
-                names = [each for each in dimensions if isinstance(each, str)][::2]
-                yield widget["properties"]["title"], namespace, metric, frozenset(names)
+            title, figures = widget["properties"]["title"], widget["properties"]["metrics"]
+            known = {figure[-1]["id"] for figure in figures if len(figure) > 1 and "id" in figure[-1]}
+            for figure in figures:
+                if isinstance(figure[0], str):
+                    namespace, metric, *dimensions = figure
+                    yield (
+                        title,
+                        namespace,
+                        metric,
+                        frozenset([each for each in dimensions if isinstance(each, str)][::2]),
+                    )
+                elif search := SEARCHED.fullmatch(figure[0]["expression"]):
+                    yield title, search[1], search[3], frozenset(search[2].split(","))
+                else:
+                    assert used_in(figure[0]["expression"]) == known
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +237,41 @@ def test_environments_have_no_alarm_that_was_not_looked_at(plan: Plan, environme
         return {each.values["alarm_name"].partition("-")[2] for each in alarms}
 
     assert names(plan) <= names(observability)
+
+
+def test_an_objective_is_as_its_page_says(observability: Plan) -> None:
+    """Rates and windows: Google's SRE workbook, "Alerting on SLOs", multiwindow, multi-burn-rate alerts."""
+    windows = {
+        each.values["alarm_name"].removeprefix("prod-"): each.values
+        for each in resources(observability, "aws_cloudwatch_metric_alarm")
+        if each.values["metric_query"] and not each.values["alarm_actions"]
+    }
+    told = {
+        each.values["alarm_name"]: each.values for each in resources(observability, "aws_cloudwatch_composite_alarm")
+    }
+    page = (ROOT / "docs/slo.md").read_text()
+    objectives = re.findall(r"^\| \[[^]]+\]\(runbooks/([a-z-]+)\.md\) \| .* \| ([0-9.]+) % \| 30 days \| ", page, re.M)
+    assert len(objectives) == len(told) == 3
+    for name, percent in objectives:
+        budget = 100 - float(percent)
+        for burn, share, long, short in (("fast", 2, 1, 5), ("medium", 5, 6, 30), ("slow", 10, 24, 120)):
+            rate = share / 100 * 30 * 24 / long
+            for window, minutes in (
+                (windows[f"{name}-{burn}-long"], long * 60),
+                (windows[f"{name}-{burn}-short"], short),
+            ):
+                assert window["threshold"] == pytest.approx(rate * budget)
+                assert {query["metric"][0]["period"] for query in window["metric_query"] if query["metric"]} == {
+                    60 * minutes
+                }
+            assert (
+                f'(ALARM("prod-{name}-{burn}-long") AND ALARM("prod-{name}-{burn}-short"))'
+                in told[f"prod-{name}"]["alarm_rule"]
+            )
+        assert told[f"prod-{name}"]["alarm_rule"].count(" OR ") == 2
+    (seconds,) = re.findall(r"(\d+) s, and (?:\d+) s more for each MiB", page)
+    assert int(seconds) == RESULT_SECONDS
+    assert f"and {RESULT_SECONDS_A_MEBIBYTE} s more for each MiB" in page
 
 
 def test_alarms_look_at_this_cluster(environment: str, plan: Plan) -> None:

@@ -8,7 +8,12 @@ from infrastructure.resources import Plan, resources
 
 pytestmark = pytest.mark.slow
 
-ALARM = "aws_cloudwatch_metric_alarm"
+
+def alarms(plan: Plan) -> dict[str, str]:
+    """What wakes somebody, without the environment, and its description."""
+    found = [*resources(plan, "aws_cloudwatch_metric_alarm"), *resources(plan, "aws_cloudwatch_composite_alarm")]
+    told = [alarm.values for alarm in found if alarm.values["alarm_actions"]]
+    return {values["alarm_name"].partition("-")[2]: values["alarm_description"] for values in told}
 
 
 def runbooks(repository: Path) -> dict[str, str]:
@@ -17,16 +22,14 @@ def runbooks(repository: Path) -> dict[str, str]:
 
 
 def test_each_alarm_has_a_runbook_and_each_runbook_an_alarm(prod_plan: Plan, dev_plan: Plan, repository: Path) -> None:
-    prod = {alarm.values["alarm_name"].removeprefix("prod-") for alarm in resources(prod_plan, ALARM)}
-    dev = {alarm.values["alarm_name"].removeprefix("dev-") for alarm in resources(dev_plan, ALARM)}
-    assert prod == set(runbooks(repository))
-    assert dev <= prod
+    assert alarms(prod_plan).keys() == runbooks(repository).keys()
+    assert alarms(dev_plan).keys() <= alarms(prod_plan).keys()
 
 
 def test_an_alarm_names_its_runbook_by_its_path(prod_plan: Plan, repository: Path) -> None:
-    for alarm in resources(prod_plan, ALARM):
-        path = alarm.values["alarm_description"].rpartition("Runbook: ")[2]
-        assert path == f"docs/runbooks/{alarm.values['alarm_name'].removeprefix('prod-')}.md"
+    for name, description in alarms(prod_plan).items():
+        path = description.rpartition("Runbook: ")[2]
+        assert path == f"docs/runbooks/{name}.md"
         assert (repository / path).is_file()
 
 

@@ -100,7 +100,7 @@ OPTIONS: Final[dict[str, Callable[[dict[str, Any]], bool]]] = {
     # Of gateways for all zones of a region.
     "aws_nat_gateway": lambda values: values.get("availability_mode") in (None, "zonal"),
     # Of alarms that stop or start machines.
-    "aws_cloudwatch_metric_alarm": lambda values: all(":sns:" in each for each in values["alarm_actions"]),
+    "aws_cloudwatch_metric_alarm": lambda values: all(":sns:" in each for each in values["alarm_actions"] or ()),
     # Of logs that go to Firehose; for CloudWatch Logs, WAF writes a policy of the group.
     "aws_wafv2_web_acl_logging_configuration": lambda values: "firehose" not in json.dumps(values),
 }

@@ -4,16 +4,15 @@ locals {
   # histograms (aws/amazon-cloudwatch-agent, plugins/inputs/prometheus/metrics_filter.go). Each costs 0.30 USD a month, and
   # each department's once more.
   service_metrics = [
+    "agentgateway_mcp_calls_total",
     "agentgateway_rate_limited_total",
-    "agentgateway_tokens_refused_total",
-    "application_jobs_resent_total",
     "application_jobs_running",
+    "application_results_total",
     "application_rows_total",
-    "department_operator_retries_total",
   ]
   department_metrics = [
     "agentgateway_department_circuit",
-    "agentgateway_mcp_calls_total",
+    "application_results_late_total",
     "mcp_dataset_refresh_failing",
   ]
 

@@ -1,5 +1,22 @@
 locals {
   widgets = {
+    "Objective: requests to the gateway that were not answered 5xx, in percent (99.5)" = [
+      ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", local.gateway.LoadBalancer, "TargetGroup", local.gateway.TargetGroup, { stat = "Sum", id = "target", visible = false }],
+      ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", local.gateway.LoadBalancer, { stat = "Sum", id = "balancer", visible = false }],
+      ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", local.gateway.LoadBalancer, "TargetGroup", local.gateway.TargetGroup, { stat = "Sum", id = "requests", visible = false }],
+      [{ expression = "100 - 100 * (${local.objectives["availability-budget"].bad}) / (${local.objectives["availability-budget"].all})", label = "answered" }],
+    ]
+    "Objective: answers of the gateway that began within ${var.slow_seconds} s, in percent (95)" = [
+      ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", local.gateway.LoadBalancer, "TargetGroup", local.gateway.TargetGroup, { stat = "PR(:${var.slow_seconds})", label = "quick" }],
+    ]
+    "Objective: results in time, in percent (95)" = [
+      ["ContainerInsights/Prometheus", "application_results_late_total", "ClusterName", var.cluster_name, { stat = "Sum", id = "late", visible = false }],
+      ["ContainerInsights/Prometheus", "application_results_total", "ClusterName", var.cluster_name, { stat = "Sum", id = "results", visible = false }],
+      [{ expression = "100 - 100 * (${local.objectives["results-budget"].bad}) / (${local.objectives["results-budget"].all})", label = "in time" }],
+    ]
+    "Results that came late or not at all, by department" = [
+      [{ expression = "SEARCH('{ContainerInsights/Prometheus,ClusterName,department} MetricName=\"application_results_late_total\" ClusterName=\"${var.cluster_name}\"', 'Sum', 300)" }],
+    ]
     "Requests, and those that failed" = [
       ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.public_alb_arn_suffix, { stat = "Sum" }],
       ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", var.public_alb_arn_suffix, { stat = "Sum" }],

@@ -114,6 +114,13 @@ variable "certificate_arn" {
   nullable    = false
 }
 
+variable "burn_alarms" {
+  description = "Whether alarms watch the error budgets of docs/slo.md: not where nothing is promised."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "slow_seconds" {
   description = "What 19 of 20 requests must not take longer than, in seconds."
   type        = number

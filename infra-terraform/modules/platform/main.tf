@@ -177,6 +177,8 @@ module "observability" {
   dead_letter_queue_name       = module.jobs.dead_letter_queue_name
   jobs_table_name              = module.jobs.jobs_table_name
   database_instance_identifier = one(module.database[*].instance_identifier)
+  # Of an environment whose data may be lost, nothing is promised.
+  burn_alarms = var.protected
 }
 
 module "budget" {

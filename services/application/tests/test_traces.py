@@ -1,18 +1,24 @@
-"""A job's spans belong to the trace of the request that submitted it, and go on in the departments."""
+"""What a job tells those who run the service: its spans, and whether its result was there in time."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+import urllib3
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from services.application.tests.support.client import Client
 from services.application.tests.support.departments import FakeDepartment
-from services.application.tests.support.stack import Platform, Stack, running_stack, wait_until
+from services.application.tests.support.stack import Platform, Stack, free_port, running_stack, wait_until
+
+from application.records import CALLER_SECONDS, Job
 
 pytestmark = pytest.mark.slow
 
+METRICS_PORT = free_port()
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 OTHER = "11111111111111111111111111111111"
@@ -59,7 +65,7 @@ def collector(platform: Platform) -> Iterator[Collector]:
 def stack(platform: Platform, collector: Collector) -> Iterator[Stack]:
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
     with running_stack(platform, "traces", **settings) as running:
-        running.start_worker()
+        running.start_worker(METRICS_PORT=str(METRICS_PORT))
         yield running
 
 
@@ -117,3 +123,34 @@ def test_a_retry_is_part_of_its_own_requests_trace(
     assert attributes(failed)["outcome"] == "failed"
     (retried,) = wait_until(lambda: collector.named("application-worker", "job", again))
     assert (attributes(retried)["job"], attributes(retried)["outcome"]) == (job, "succeeded")
+
+
+def results() -> tuple[float, float]:
+    """How many results of finance were counted, and how many of them as late."""
+    text = urllib3.request("GET", f"http://127.0.0.1:{METRICS_PORT}/metrics").data.decode()
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    names = ("application_results_total", "application_results_late_total")
+    return tuple(float(values.get(f'{name}{{department="finance"}}', 0)) for name in names)  # type: ignore[return-value]
+
+
+def test_a_result_that_a_department_prevents_is_late_and_one_without_the_right_to_it_is_none(
+    alice: Client, finance: FakeDepartment
+) -> None:
+    file = alice.upload(b"vendor_id\nV-00001\n")
+    before = results()
+    finance.misbehave = lambda _: setattr(finance, "status", 403)
+    alice.wait(alice.submit(file), "failed")
+    finance.behave()
+    alice.wait(alice.submit(file), "succeeded")
+    wait_until(lambda: results() == (before[0] + 1, before[1]))
+    finance.misbehave = lambda _: setattr(finance, "status", 503)
+    alice.wait(alice.submit(file), "failed")
+    wait_until(lambda: results() == (before[0] + 2, before[1] + 1))
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "seconds", "late"), [(0, 55, False), (0, 61, True), (40, 95, False), (40, 101, True)]
+)
+def test_a_job_may_take_a_minute_and_a_second_for_each_mebibyte(mebibytes: int, seconds: int, late: bool) -> None:
+    job: dict[str, Any] = {"caller_until": time.time() - seconds + CALLER_SECONDS, "file_size": mebibytes << 20}
+    assert Job.model_construct(**job).is_late is late

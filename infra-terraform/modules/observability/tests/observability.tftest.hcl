@@ -53,8 +53,8 @@ run "dashboard_shows_all_its_widgets" {
   command = plan
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 8
-    error_message = "The dashboard must show its eight widgets."
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 12
+    error_message = "The dashboard must show its twelve widgets."
   }
 }
 

@@ -18,6 +18,11 @@ from common.file_options import DETECT_ALL, FileOptions
 CALLER_SECONDS = 24 * 3600
 """How long a job may act for the caller who was verified when it was submitted."""
 
+RESULT_SECONDS, RESULT_SECONDS_A_MEBIBYTE = 60, 1
+"""How soon a job is to have its result: the objective of docs/slo.md."""
+
+MEBIBYTE = 1 << 20
+
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 ACTIVE: frozenset[Status] = frozenset({"queued", "running"})
 
@@ -214,6 +219,12 @@ class Job(Record):
         """Whether an attempt may begin now: it is queued and due, or running without a heartbeat for ``silent_ms``."""
         since = time.time() * 1000 - self.heartbeat
         return (self.status == "queued" and since >= 0) or (self.status == "running" and since > silent_ms)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether now is later than its result is to be there, reckoned from its submission or last retry."""
+        submitted = self.caller_until - CALLER_SECONDS
+        return time.time() - submitted > RESULT_SECONDS + RESULT_SECONDS_A_MEBIBYTE * self.file_size / MEBIBYTE
 
     @property
     def on_behalf_of(self) -> Caller:

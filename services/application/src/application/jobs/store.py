@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from application import metrics
 from application.aws.table import Table, Value
 from application.engine import Report
 from application.errors import CannotRepair, Conflict, Fenced
@@ -208,13 +209,15 @@ class JobStore:
         """
         changed = job.model_copy(update={"result": result, "progress": progress, "error": None})
         try:
-            return self._own(job, {**changed.attributes("result", "progress", "error"), **_finished("succeeded")})
+            published = self._own(job, {**changed.attributes("result", "progress", "error"), **_finished("succeeded")})
         except Fenced:
             # As in `claim`: the answer to a write that was done may have been lost.
             present = self.get(job.id)
-            if present is not None and present.result == result:
-                return present
-            raise
+            if present is None or present.result != result:
+                raise
+            published = present
+        metrics.count_result(job.departments, late=job.is_late)
+        return published
 
     def fail(self, job: Job, error: dict[str, Any], *, retryable: bool) -> Job:
         """End the job with an error, as the attempt or sweeper that sees it as ``job``.
@@ -223,7 +226,12 @@ class JobStore:
             Fenced: It changed hands meanwhile.
         """
         changed = job.model_copy(update={"error": error})
-        return self._own(job, {**changed.attributes("error"), "retryable": retryable, **_finished("failed")})
+        failed = self._own(job, {**changed.attributes("error"), "retryable": retryable, **_finished("failed")})
+        department = error.get("department")
+        # Neither a file that cannot be read nor a right that was taken away is a result that came late.
+        if retryable and not str(error["type"]).endswith(":access-withdrawn"):
+            metrics.count_result([department] if department else job.departments, late=True)
+        return failed
 
     def cancel(self, job: Job) -> Job:
         """End the job as cancelled.

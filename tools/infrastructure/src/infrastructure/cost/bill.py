@@ -22,6 +22,7 @@ CONTAINERS_A_POD: Final = 1.3
 
 PRICED: Final = frozenset(
     [
+        "aws_cloudwatch_composite_alarm",
         "aws_cloudwatch_dashboard",
         "aws_cloudwatch_log_group",
         "aws_cloudwatch_metric_alarm",
@@ -236,7 +237,12 @@ class Bill:
         for addon in self._all("aws_eks_addon"):
             if addon.values["addon_name"] == "amazon-cloudwatch-observability":
                 yield from self._agents(json.loads(addon.values["configuration_values"]))
-        yield self._line(item, "alarms", "alarm-month", len(self._all("aws_cloudwatch_metric_alarm")), "month")
+        queries = [alarm.values["metric_query"] for alarm in self._all("aws_cloudwatch_metric_alarm")]
+        # One of several metrics costs as much as one of each.
+        metrics = sum(max(1, sum(bool(query["metric"]) for query in each)) for each in queries)
+        yield self._line(item, "metrics that alarms look at", "alarm-month", metrics, "month")
+        composite = len(self._all("aws_cloudwatch_composite_alarm"))
+        yield self._line(item, "composite alarms", "composite-alarm-month", composite, "month")
         yield self._line(item, "dashboards", "dashboard-month", len(self._all("aws_cloudwatch_dashboard")), "month")
 
     def _agents(self, configuration: Mapping[str, Any]) -> Iterator[Line]:

@@ -21,6 +21,7 @@ from tests.helpers.files import FORMATS, TABLES, everything_in, make_file, read_
 from tests.helpers.matrix import Findings, World
 from tests.helpers.proxy import running_proxy
 from tests.helpers.questions_mcp import mcp_questions
+from tests.helpers.questions_recipes import CHANGES, recipe_questions, shared_recipe
 from tests.helpers.questions_rest import file_questions, questions_about_others
 from tests.helpers.rest import Answer, bearer
 from tests.helpers.stack import USERS, Stack
@@ -157,6 +158,30 @@ def _is_right(world: World, user: str, extension: str, result: bytes) -> bool:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+async def test_a_shared_recipe_tells_and_adds_what_is_its_readers_alone(world: World) -> None:
+    findings = Findings()
+    files = {user: await world.rest(user).upload("input.csv", make_file("csv", world.rows())) for user in USERS}
+    for owner in ("dana", "frank"):
+        recipe = await shared_recipe(world, owner)
+        for user in USERS:
+            await world.check(recipe_questions(world, user, recipe, files[user]), findings)
+            if not recipe.reads(user):
+                continue
+            job = await world.rest(user).good(
+                "POST", "/api/jobs", body={"file": files[user], "recipe": recipe.identity}
+            )
+            assert (await world.rest(user).finished(job.json["id"]))["status"] == "succeeded"
+            for path in JOB_VIEWS:
+                answer = await world.rest(user).good("GET", f"/api/jobs/{job.json['id']}{path}")
+                _note(world, findings, f"REST job by recipe{path.partition('?')[0]}", user, answer)
+            if user != owner:
+                for method, path, body in CHANGES[1:]:
+                    answer = await world.rest(user).call(method, path.format(recipe.identity), body=body)
+                    assert (answer.status, answer.slug) == (403, "recipe-not-yours"), (user, method, path)
+    print("\n" + findings.summary())
+    assert findings.wrong == []
 
 
 async def test_the_logs_hold_no_data_and_no_credentials(world: World) -> None:

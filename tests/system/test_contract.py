@@ -24,6 +24,8 @@ ANSWERS: Final = {
     "Job": "JobDocument",
     "JobPage": "JobPage",
     "MissesList": "MissesDocument",
+    "RecipeList": "RecipeList",
+    "Recipe": "RecipeDocument",
     "Report": "Report",
     "Departments": "DepartmentList",
 }
@@ -32,6 +34,8 @@ QUESTIONS: Final = {
     "files_submit_job": ("JobRequest", {"name", "text", "base64"}),
     "files_preview": ("PreviewRequest", {"name", "text", "base64"}),
     "files_review_job": ("Review", {"job"}),
+    "files_save_recipe": ("SavedRecipe", {"name"}),
+    "files_share_recipe": ("Sharing", {"name"}),
 }
 """Tools, the body that they send, and what they take beyond it."""
 
@@ -87,7 +91,7 @@ def test_a_file_tool_takes_what_its_request_takes(document: dict[str, Any], tool
 def test_the_page_calls_addresses_that_there_are() -> None:
     pages = ROOT / "services/frontend/src/frontend/pages"
     text = "".join(file.read_text() for file in pages.glob("*.js"))
-    called = set(re.findall(r"[`\"](?:\$\{api\})?(/(?:files|uploads|jobs|preview|departments)[^`\"?]*)", text))
+    called = set(re.findall(r"[`\"](?:\$\{api\})?(/(?:files|uploads|jobs|preview|recipes|departments)[^`\"?]*)", text))
     assert {"/jobs/${job.id}/review", "/preview", "/uploads/${begun.id}/complete"} <= called
     addresses = {re.sub(r"\$\{[^}]*\}", "{id}", f"/api{path}") for path in called}
     assert addresses - ROUTES.keys() == set()

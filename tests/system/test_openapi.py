@@ -71,7 +71,8 @@ def test_what_a_client_gets_on_its_way_is_as_the_document_says(api: Any, stack: 
     step("GET", "/api/files", query={"limit": 1})
     step("GET", "/api/files/{file}", path_parameters={"file": file})
     step("GET", "/api/departments")
-    wish = {"body": {"file": file}, "media_type": "application/json"}
+    as_json = {"media_type": "application/json"}
+    wish = {"body": {"file": file}, **as_json}
     step("POST", "/api/preview", **wish)
     job = {"path_parameters": {"job": step("POST", "/api/jobs", **wish).json()["id"]}}
     step("GET", "/api/jobs/{job}/events", **job)
@@ -83,6 +84,13 @@ def test_what_a_client_gets_on_its_way_is_as_the_document_says(api: Any, stack: 
     dataset = step("GET", "/api/jobs/{job}/misses", **job).json()["misses"][0]
     decided = {"keys": {dataset["dataset"]: {dataset["keys"][0]["key"]: "V-00001"}}}
     step("POST", "/api/jobs/{job}/review", body=decided, media_type="application/json", **job)
+    recipe = {"path_parameters": {"recipe": "as-documented"}}
+    step("PUT", "/api/recipes/{recipe}", body={"from_job": job["path_parameters"]["job"]}, **as_json, **recipe)
+    step("GET", "/api/recipes")
+    step("GET", "/api/recipes/{recipe}", query={"version": 1}, **recipe)
+    step("PUT", "/api/recipes/{recipe}/groups", body={"groups": ["finance"]}, **as_json, **recipe)
+    step("POST", "/api/preview", body={"file": file, "recipe": "as-documented"}, **as_json)
+    step("DELETE", "/api/recipes/{recipe}", **recipe)
     step("DELETE", "/api/jobs/{job}", **job)
     step("POST", "/api/jobs/{job}/retry", **job)
     step("DELETE", "/api/files/{file}", path_parameters={"file": file})
@@ -104,7 +112,7 @@ async def test_the_document_has_every_path_of_the_gateway_and_no_other(rest: Cal
         (method.upper(), path.replace("{" + name + "}", "{id}"))
         for path, operations in document["paths"].items()
         for method in operations
-        for name in ("file", "upload", "job")
+        for name in ("file", "upload", "job", "recipe")
         if "{" not in path or "{" + name + "}" in path
     }
     reachable = {(method, path) for path, methods in ROUTES.items() for method in methods if method != "HEAD"}

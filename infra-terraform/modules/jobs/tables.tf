@@ -1,4 +1,4 @@
-# One table of the application: jobs, files, uploads, and what points from one to the other.
+# One table of the application: jobs, files, uploads, recipes, and what points from one to the other.
 resource "aws_dynamodb_table" "jobs" {
   #checkov:skip=CKV_AWS_119:Encrypted with DynamoDB's own key; who reads is decided by roles, a KMS key would keep nobody out.
   name                        = local.jobs_table

@@ -4,6 +4,8 @@ import aiohttp
 import pytest
 from services.agentgateway.tests.world import APP_ORIGIN, World, running_gateway
 
+from agentgateway.rest.paths import ROUTES
+
 pytestmark = pytest.mark.slow
 
 SAME = {"sec-fetch-site": "same-origin"}
@@ -83,6 +85,8 @@ async def test_cors_is_closed_and_opens_for_the_configured_origins_only(
             async with client.options(opened + path, headers=preflight("https://tool.example")) as response:
                 assert response.status == 200, path
                 assert response.headers["access-control-allow-origin"] == "https://tool.example"
+                allowed = set(response.headers["access-control-allow-methods"].split(", "))
+                assert allowed >= {method for methods in ROUTES.values() for method in methods} - {"HEAD"}
             async with client.options(opened + path, headers=preflight("https://evil.example")) as response:
                 assert response.status == 400, path
                 assert "access-control-allow-origin" not in response.headers

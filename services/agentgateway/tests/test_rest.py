@@ -35,6 +35,10 @@ REACHABLE = [
     ("GET", "/api/jobs/j1/report?format=text"),
     ("GET", "/api/jobs/j1/misses"),
     ("POST", "/api/jobs/j1/review"),
+    ("GET", "/api/recipes/month-end?version=2"),
+    ("PUT", "/api/recipes/month-end"),
+    ("PUT", "/api/recipes/month-end/groups"),
+    ("DELETE", "/api/recipes/month-end"),
     ("GET", "/api/departments"),
 ]
 UNREACHABLE = [

@@ -49,7 +49,7 @@ def test_a_file_goes_in_and_comes_back_enriched(dana: Client, invoices: str) -> 
             "rows_per_second": done["progress"]["rows_per_second"],
             "seconds_left": 0,
         },
-        "result": {"name": "invoices.enriched.csv", "size": done["result"]["size"]},
+        "result": {"name": "invoices.enriched.csv", "size": done["result"]["size"], "found": 4, "keys": 5},
         "updated_at": done["updated_at"],
         "finished_at": done["finished_at"],
     }

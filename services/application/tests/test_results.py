@@ -144,6 +144,7 @@ def test_a_job_does_not_tell_its_owner_of_what_they_may_not_see_any_more(lead: C
     assert b"bank_account" not in less.call("GET", f"/api/jobs/{job}/events").body
     none = lead.with_groups().job(job)
     assert (none["mapping"], none["departments"]) == ([], [])
+    assert (none["result"]["found"], none["result"]["keys"]) == (None, None)
 
 
 @pytest.fixture

@@ -63,6 +63,8 @@ PREVIEW: dict[str, Any] = {
         "sheets": [{"name": "Data", "header_row": 3, "has_keys": True, "used": True}],
         "options": ["encoding", "delimiter", "header_row"],
     },
+    "recipe": None,
+    "warnings": [],
 }
 DEPARTMENTS: dict[str, Any] = {
     "departments": [
@@ -85,4 +87,24 @@ DEPARTMENTS: dict[str, Any] = {
         },
         {"name": "legal", "display_name": "Legal", "available": False, "error": "no answer", "datasets": []},
     ]
+}
+
+RECIPE: dict[str, Any] = {
+    "id": "0" * 32,
+    "name": "month-end",
+    "owner": "frank",
+    "own": False,
+    "groups": ["finance"],
+    "version": 3,
+    "saved_at": NOW,
+    "versions": [{"version": 2, "saved_at": NOW}, {"version": 3, "saved_at": NOW}],
+    "choices": {
+        "departments": None,
+        "mapping": {"vendor": ["finance.vendors"]},
+        "columns": {"finance.vendors": ["name"]},
+        "options": {"delimiter": ";", "raw": False, "sheet": None},
+        "approve": ["leading_zeros"],
+        "keys": {"finance.vendors": {"1": "V-00001"}},
+    },
+    "held_back": True,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from services.client.tests.fake_answers import DEPARTMENTS, LATER, NOW, PREVIEW, REPORT, TOKEN
+from services.client.tests.fake_answers import DEPARTMENTS, LATER, NOW, PREVIEW, RECIPE, REPORT, TOKEN
 from services.client.tests.fake_login import FakeLogin
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -76,6 +76,8 @@ class FakeService:
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
     misses: list[dict[str, Any]] = field(default_factory=list)
     reviews: list[dict[str, Any]] = field(default_factory=list)
+    saved: list[dict[str, Any]] = field(default_factory=list)
+    previews: list[dict[str, Any]] = field(default_factory=list)
 
     def fail(self, method: str, path: str, *answers: Answer, skip: int = 0) -> None:
         self.faults += [Fault(method, path, answer, skip) for answer in answers]
@@ -215,7 +217,7 @@ class FakeService:
     def finish(self, job: dict[str, Any]) -> None:
         job |= {"finished_at": NOW, "progress": self.progress(3000), **self.outcome}
         if job["status"] == "succeeded":
-            job["result"] = {"name": "invoices.enriched.csv", "size": len(self.content(job))}
+            job["result"] = {"name": "invoices.enriched.csv", "size": len(self.content(job)), "found": 2, "keys": 3}
 
     async def events(self, request: Request) -> Response:
         job = self.jobs[request.path_params["id"]]
@@ -267,8 +269,20 @@ class FakeService:
         return JSONResponse(job, 202)
 
     async def post_preview(self, request: Request) -> Response:
-        await request.body()
+        self.previews.append(await request.json())
         return JSONResponse(PREVIEW)
+
+    async def list_recipes(self, _: Request) -> Response:
+        return JSONResponse({"recipes": [RECIPE]})
+
+    async def one_recipe(self, request: Request) -> Response:
+        if request.path_params["name"] != RECIPE["name"]:
+            return problem(404, "recipe-not-found", "There is no recipe that you may use.")
+        if request.method == "DELETE":
+            return Response(status_code=204)
+        if request.method == "PUT":
+            self.saved.append(await request.json())
+        return JSONResponse({**RECIPE, "version": int(request.query_params.get("version", 3))})
 
     async def get_departments(self, _: Request) -> Response:
         return JSONResponse(DEPARTMENTS)
@@ -317,6 +331,9 @@ class App:
             ("GET", "/api/jobs/{id}/misses", "get_misses"),
             ("POST", "/api/jobs/{id}/review", "post_review"),
             ("POST", "/api/preview", "post_preview"),
+            ("GET", "/api/recipes", "list_recipes"),
+            ("GET PUT DELETE", "/api/recipes/{name}", "one_recipe"),
+            ("PUT", "/api/recipes/{name}/groups", "one_recipe"),
             ("GET", "/api/departments", "get_departments"),
         ]
         self.asgi = Starlette(

@@ -248,6 +248,7 @@ def test_jobs_lists_as_many_as_asked_for(command: Command, invoices: Path, servi
         command("enrich", invoices, "-o", invoices.with_name(f"{number}.csv"))
     one = command("jobs", "--limit", "1")
     assert "job-3" in one.stdout
+    assert "2 of 3" in one.stdout
     assert "job-2" not in one.stdout
     assert "There are more" in one.stdout
     page = json.loads(command("jobs", "--json", "--limit", "100").stdout)

@@ -117,7 +117,7 @@ def allow_origins(origins: frozenset[str], endpoint: ASGIApp) -> ASGIApp:
     return CORSMiddleware(
         endpoint,
         allow_origins=sorted(origins),
-        allow_methods=("GET", "POST", "DELETE"),
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),
         expose_headers=("www-authenticate", "location", "retry-after", "content-disposition", "etag"),
     )

@@ -43,6 +43,10 @@ class Files:
                 Route("/api/jobs/{id}/report", self.report, methods=["GET"]),
                 Route("/api/jobs/{id}/misses", self.misses, methods=["GET"]),
                 Route("/api/jobs/{id}/review", self.review, methods=["POST"]),
+                Route("/api/recipes", self.recipes, methods=["GET"]),
+                Route("/api/recipes/{name}", self.recipes, methods=["GET", "PUT"]),
+                Route("/api/recipes/{name}", self.forget, methods=["DELETE"]),
+                Route("/api/recipes/{name}/groups", self.recipes, methods=["PUT"]),
                 Route("/api/departments", self.departments, methods=["GET"]),
             ]
         )
@@ -133,6 +137,15 @@ class Files:
 
     async def review(self, request: Request) -> Response:
         return JSONResponse({"review_of": self.mine(request)["id"], "asked": await request.json()}, 202)
+
+    async def recipes(self, request: Request) -> Response:
+        self.owner(request)
+        asked = await request.json() if request.method == "PUT" else dict(request.query_params)
+        return JSONResponse({"asked": asked})
+
+    async def forget(self, request: Request) -> Response:
+        self.owner(request)
+        return Response(status_code=204)
 
     async def departments(self, request: Request) -> Response:
         self.owner(request)

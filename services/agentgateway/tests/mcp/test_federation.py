@@ -29,6 +29,11 @@ FILE_TOOLS = [
     "files_retry_job",
     "files_list_misses",
     "files_review_job",
+    "files_list_recipes",
+    "files_show_recipe",
+    "files_save_recipe",
+    "files_share_recipe",
+    "files_delete_recipe",
     "files_list_departments",
 ]
 

@@ -89,6 +89,27 @@ async def test_keys_that_were_not_found_are_listed_and_repaired(front: Gateway) 
         assert "approve" in await error(client, "files_review_job", job=job, approve=["unknown"])
 
 
+async def test_recipes_are_kept_shown_shared_deleted_and_used(front: Gateway, files: Files) -> None:
+    chosen = {"mapping": MAPPING, "approve": ["typo"]}
+    async with front.client("alice") as client:
+        asked: list[tuple[str, dict[str, Any], str]] = [
+            ("list", {}, "GET /api/recipes"),
+            ("show", {"name": "month-end", "version": 2}, "GET /api/recipes/month-end"),
+            ("save", {"name": "month-end", "from_job": "job-0"}, "PUT /api/recipes/month-end"),
+            ("save", {"name": "month-end", "choices": chosen}, "PUT /api/recipes/month-end"),
+            ("share", {"name": "month-end", "groups": ["finance"]}, "PUT /api/recipes/month-end/groups"),
+        ]
+        for verb, arguments, request in asked:
+            answer = await result(client, f"files_{verb}_recipe{'s' if verb == 'list' else ''}", **arguments)
+            sent = {name: str(value) if name == "version" else value for name, value in arguments.items()}
+            sent.pop("name", None)
+            assert (files.asked[-1], answer["asked"]) == (request, sent)
+        assert await result(client, "files_delete_recipe", name="month-end") == {"deleted": "month-end"}
+        used = {"file": "file-x", "recipe": "month-end", "recipe_version": 2, "anyway": True}
+        assert (await result(client, "files_preview", **used))["asked"] == {**used, "rows": 10}
+        assert "give one of" in await error(client, "files_save_recipe", name="month-end")
+
+
 async def test_a_large_file_goes_in_by_parts(front: Gateway) -> None:
     async with front.client("alice") as client:
         upload = await result(client, "files_create_upload", name="big.csv", size=10**10)

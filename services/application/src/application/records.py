@@ -51,8 +51,6 @@ class Record(BaseModel):
 
     structured: ClassVar[frozenset[str]] = frozenset()
 
-    expires_at: int
-
     @classmethod
     def of_item(cls, item: Item) -> Self:
         """Read what ``attributes`` wrote."""
@@ -68,6 +66,12 @@ class Record(BaseModel):
             dumped[name] = None if dumped[name] is None else _JSON.dump_json(dumped[name]).decode()
         return dumped
 
+
+class Expiring(Record):
+    """A record that DynamoDB deletes when its time is over."""
+
+    expires_at: int
+
     @property
     def is_expired(self) -> bool:
         """Whether it counts as gone, deleted yet or not."""
@@ -77,7 +81,7 @@ class Record(BaseModel):
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-class File(Record):
+class File(Expiring):
     """A file that was taken in; ``jobs`` counts the jobs that were ever started on it."""
 
     id: str
@@ -95,7 +99,7 @@ class File(Record):
         return file_key(self.id)
 
 
-class Upload(Record):
+class Upload(Expiring):
     """A presigned multipart upload on its way; its file will have the same identifier."""
 
     id: str
@@ -125,7 +129,10 @@ class JobProgress(BaseModel):
 
 
 class JobResult(BaseModel):
-    """The one result of a job: the object that the attempt of that number wrote; ``charset`` is that of text."""
+    """The one result of a job: the object that the attempt of that number wrote; ``charset`` is that of text.
+
+    ``found`` of ``keys`` cells had a key that is there; not known of a job of before, nor to who may not see all of it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -133,10 +140,15 @@ class JobResult(BaseModel):
     size: int
     etag: str
     charset: str | None = None
+    found: int | None = None
+    keys: int | None = None
 
 
 class MappedDataset(BaseModel):
-    """One entry of a job's mapping, with as much of the data set as the engine needs to know."""
+    """One entry of a job's mapping, with as much of the data set as the engine needs to know.
+
+    ``is_chosen`` says that the caller chose the columns; otherwise they are all that the caller could see.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -145,9 +157,10 @@ class MappedDataset(BaseModel):
     columns: tuple[ColumnInfo, ...]
     evidence: tuple[str, ...]
     confidence: float
+    is_chosen: bool = False
 
     @classmethod
-    def of(cls, entry: ColumnMapping) -> Self:
+    def of(cls, entry: ColumnMapping, *, is_chosen: bool) -> Self:
         """Keep an entry of the engine's mapping; of the data set's own columns only those that are added."""
         ref, key = entry.dataset.ref, entry.dataset.key
         dataset = DatasetInfo(ref, key, entry.columns, (), entry.dataset.pattern)
@@ -157,21 +170,43 @@ class MappedDataset(BaseModel):
             columns=entry.columns,
             evidence=entry.evidence,
             confidence=entry.confidence,
+            is_chosen=is_chosen,
         )
 
 
-class Job(Record):
+class UsedRecipe(BaseModel):
+    """The version of a recipe that a job uses."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    version: int
+
+
+class Job(Expiring):
     """A job. Whoever runs it owns it by ``fence``, which grows with each attempt and is never used twice.
 
     ``holder`` is a name that one claim gave itself; ``heartbeat`` is in milliseconds;
     ``caller`` is the header that the caller had at submission, valid until ``caller_until``; ``traceparent`` is the
     trace of that request, if it was traced. ``left_out`` has a sentence for each column that may be a key and is not
     in the mapping. ``approve`` are causes of keys that are not found; ``repairs`` is how many keys are replaced;
-    ``review_of`` is the job that this one repairs.
+    ``review_of`` is the job that this one repairs, and ``reviewed`` are the causes that reviews approved so far.
     """
 
     structured: ClassVar[frozenset[str]] = frozenset(
-        {"departments", "mapping", "left_out", "options", "approve", "progress", "error", "result"}
+        {
+            "departments",
+            "mapping",
+            "left_out",
+            "options",
+            "approve",
+            "reviewed",
+            "recipe",
+            "progress",
+            "error",
+            "result",
+        }
     )
 
     id: str
@@ -189,6 +224,8 @@ class Job(Record):
     approve: tuple[str, ...] = ()
     repairs: int = 0
     review_of: str | None = None
+    reviewed: tuple[str, ...] = ()
+    recipe: UsedRecipe | None = None
     status: Status = "queued"
     fence: int = 0
     holder: str | None = None

@@ -24,6 +24,9 @@ from fileproc.models import (
     Misses,
     MissesList,
     Preview,
+    Recipe,
+    RecipeList,
+    RecipeSummary,
     Report,
     UploadPage,
 )
@@ -132,10 +135,14 @@ class Client:
         options: Mapping[str, Any] | None = None,
         approve: Sequence[str] = (),
         keys: Mapping[str, Mapping[str, str]] | None = None,
+        recipe: str | None = None,
+        recipe_version: int | None = None,
+        anyway: bool = False,
         rows: int = 10,
     ) -> Preview:
         """The first rows enriched, and why which column was taken for a key. See `submit` for the arguments."""
-        body = _wish(file_id, departments, mapping, columns, options, approve, keys) | {"rows": rows}
+        used = _used(recipe, recipe_version, anyway=anyway)
+        body = _wish(file_id, departments, mapping, columns, options, approve, keys) | used | {"rows": rows}
         return parse(self._api.request("POST", "/api/preview", json=body), Preview)
 
     def submit(
@@ -148,6 +155,9 @@ class Client:
         options: Mapping[str, Any] | None = None,
         approve: Sequence[str] = (),
         keys: Mapping[str, Mapping[str, str]] | None = None,
+        recipe: str | None = None,
+        recipe_version: int | None = None,
+        anyway: bool = False,
     ) -> Job:
         """Begin to enrich a file. However often the request has to be repeated, it makes one job.
 
@@ -160,11 +170,15 @@ class Client:
             approve: Causes, such as `leading_zeros`: of every key that is not found with one of them, the best proposal
                 is used.
             keys: The key to use by data set and by the key in the file: `{"finance.vendors": {"1": "V-00001"}}`.
+            recipe: A recipe whose choices are used where none are given here.
+            recipe_version: Its version; otherwise the newest.
+            anyway: Whether to use a recipe that does not fit the file.
 
         Raises:
             UnclearMapping: Which column is which key has to be said.
         """
-        body = _wish(file_id, departments, mapping, columns, options, approve, keys)
+        used = _used(recipe, recipe_version, anyway=anyway)
+        body = _wish(file_id, departments, mapping, columns, options, approve, keys) | used
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return parse(self._api.request("POST", "/api/jobs", json=body, headers=headers), Job)
 
@@ -217,6 +231,45 @@ class Client:
         body = {"approve": list(approve), "keys": {dataset: dict(pairs) for dataset, pairs in (keys or {}).items()}}
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return parse(self._api.request("POST", _path("jobs", job_id, "review"), json=body, headers=headers), Job)
+
+    def recipes(self) -> tuple[RecipeSummary, ...]:
+        """The caller's recipes, then those that are shared with their groups."""
+        return parse(self._api.request("GET", "/api/recipes"), RecipeList).recipes
+
+    def recipe(self, name: str, version: int | None = None) -> Recipe:
+        """A version of a recipe, the newest by default."""
+        params = {} if version is None else {"version": str(version)}
+        return parse(self._api.request("GET", _path("recipes", name), params=params), Recipe)
+
+    def save_recipe(
+        self,
+        name: str,
+        *,
+        from_job: str | None = None,
+        from_version: int | None = None,
+        choices: Mapping[str, Any] | None = None,
+    ) -> Recipe:
+        """Keep one of the three under a name: a recipe that is there gets a new version.
+
+        Args:
+            name: The recipe's.
+            from_job: A finished job, whose choices and approved keys are kept.
+            from_version: The version that is restored.
+            choices: As `submit` takes them.
+        """
+        sources = {"from_job": from_job, "from_version": from_version, "choices": choices}
+        body = {source: given for source, given in sources.items() if given is not None}
+        # Sent twice, it would make two versions.
+        return parse(self._api.request("PUT", _path("recipes", name), json=body, harmless=False), Recipe)
+
+    def share_recipe(self, name: str, groups: Sequence[str]) -> Recipe:
+        """Let the members of these groups, and of no others, read and use a recipe."""
+        body = {"groups": list(groups)}
+        return parse(self._api.request("PUT", _path("recipes", name, "groups"), json=body), Recipe)
+
+    def delete_recipe(self, name: str) -> None:
+        """Delete a recipe with all its versions."""
+        self._api.request("DELETE", _path("recipes", name))
 
     def result(self, job_id: str) -> Iterator[bytes]:
         """The enriched file; broken connections are taken up again where they broke."""
@@ -288,3 +341,9 @@ def _wish(
         "keys": keys,
     }
     return {"file": file_id} | {name: wish for name, wish in wishes.items() if wish is not None}
+
+
+def _used(recipe: str | None, version: int | None, *, anyway: bool) -> dict[str, Any]:
+    """The recipe that is to be used, as far as it is said."""
+    wishes = {"recipe": recipe, "recipe_version": version, "anyway": anyway or None}
+    return {name: wish for name, wish in wishes.items() if wish is not None}

@@ -89,6 +89,8 @@ class Interface:
             text += " Set FILEPROC_TOKEN to a new token." if self.token else " Log in: fileproc login"
         if isinstance(error, OutputExists):
             text += " With --force it is overwritten."
+        if str(error.problem.get("type")).endswith(":recipe-does-not-fit"):
+            text += " To use the recipe all the same: --anyway"
         if isinstance(error, UnclearMapping) and error.questions:
             self._ask(error.questions)
         else:

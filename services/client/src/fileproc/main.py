@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fileproc.commands import access, enrich, files, jobs, reports, review
+from fileproc.commands import access, enrich, files, jobs, recipes, reports, review
 from fileproc.errors import FileprocError
 from fileproc.interface import Interface
 
@@ -88,6 +88,7 @@ for command in (
     files.delete,
 ):
     app.command()(command)
+app.add_typer(recipes.app, name="recipe")
 
 
 def main() -> None:

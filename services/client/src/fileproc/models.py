@@ -118,6 +118,14 @@ class PreviewMapping(Model):
     missed: tuple[UnmatchedKey, ...] = ()
 
 
+class UsedRecipe(Model):
+    """The version of a recipe that was used."""
+
+    id: str
+    name: str
+    version: int
+
+
 class Detection(Model):
     """How a file was read in one respect, and why."""
 
@@ -148,7 +156,7 @@ class Detected(Model):
 
 
 class Preview(Model):
-    """The first rows, enriched: the input's columns, then the added ones."""
+    """The first rows, enriched: the input's columns, then the added ones; `warnings` are about the recipe."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -156,6 +164,8 @@ class Preview(Model):
     unmapped: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
     detected: Detected | None = None
+    recipe: UsedRecipe | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class JobFile(Model):
@@ -201,10 +211,12 @@ class JobError(Model):
 
 
 class Result(Model):
-    """What a job made; `size` is in bytes."""
+    """What a job made; `size` is in bytes. `found` of `keys` cells had a key that is there."""
 
     name: str
     size: int
+    found: int | None = None
+    keys: int | None = None
 
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -220,6 +232,7 @@ class Job(Model):
     mapping: tuple[JobMapping, ...] = ()
     approve: tuple[str, ...] = ()
     review_of: str | None = None
+    recipe: UsedRecipe | None = None
     attempts: int = 0
     progress: Progress = Progress()
     error: JobError | None = None
@@ -241,6 +254,50 @@ class JobPage(Model):
 
     jobs: tuple[Job, ...]
     next: str | None = None
+
+
+class RecipeSummary(Model):
+    """A recipe; `owner` is a name for people, and `groups` are those that may use it, as far as you may know."""
+
+    id: str
+    name: str
+    owner: str
+    own: bool
+    groups: tuple[str, ...] = ()
+    version: int
+    saved_at: datetime
+
+
+class RecipeList(Model):
+    """The recipes that the caller may use."""
+
+    recipes: tuple[RecipeSummary, ...]
+
+
+class Choices(Model):
+    """What is to be done with a file, as `submit` takes it."""
+
+    departments: tuple[str, ...] | None = None
+    mapping: dict[str, tuple[str, ...]] | None = None
+    columns: dict[str, tuple[str, ...]] | None = None
+    options: dict[str, JsonValue] = {}
+    approve: tuple[str, ...] = ()
+    keys: dict[str, dict[str, str]] = {}
+
+
+class RecipeVersion(Model):
+    """A version of a recipe."""
+
+    version: int
+    saved_at: datetime
+
+
+class Recipe(RecipeSummary):
+    """A version of a recipe; `held_back` says that `choices` lack what the caller may not use."""
+
+    versions: tuple[RecipeVersion, ...]
+    choices: Choices
+    held_back: bool
 
 
 class DatasetColumn(Model):

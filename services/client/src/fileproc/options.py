@@ -82,6 +82,13 @@ Keys = Annotated[
     Path | None,
     typer.Option("--keys", metavar="FILE.xlsx", help="Use the keys that a workbook of `review` was filled in with."),
 ]
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", "-r", metavar="NAME", help="Use the choices of a recipe where none are given.")
+]
+RecipeVersion = Annotated[
+    int | None, typer.Option("--recipe-version", metavar="N", min=1, help="Not the newest version of the recipe.")
+]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Use the recipe even if it does not fit the file.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Write texts that look like formulas as they are, for programs.")]
 
 

@@ -25,6 +25,8 @@ from fileproc.models import (
     JobPage,
     Misses,
     Preview,
+    Recipe,
+    RecipeSummary,
     UnmatchedKey,
     UploadPage,
 )
@@ -78,10 +80,10 @@ def show_jobs(out: Console, page: JobPage) -> None:
     if not page.jobs:
         out.print("You have no jobs.")
         return
-    table = _table("job", "file", "status", "rows", "created")
+    table = _table("job", "file", "status", "rows", "keys found", "created")
     for job in page.jobs:
         rows, created = f"{job.progress.rows:,}", _local(job.created_at)
-        table.add_row(Text(job.id, no_wrap=True), clean(job.file.name), _status(job), rows, created)
+        table.add_row(Text(job.id, no_wrap=True), clean(job.file.name), _status(job), rows, _found(job), created)
     out.print(table)
     if page.next:
         out.print(f"There are more: fileproc jobs --limit {2 * len(page.jobs)}", style="dim")
@@ -94,6 +96,7 @@ def show_job(out: Console, job: Job) -> None:
         ("file", f"{job.file.name} ({decimal(job.file.size)}, {job.file.format})"),
         ("status", _status(job)),
         ("progress", figures(job)),
+        *([("recipe", f"{job.recipe.name}, version {job.recipe.version}")] if job.recipe else []),
         *(("adds", f"{entry.column} → {entry.dataset}: {', '.join(entry.columns)}") for entry in job.mapping),
         ("created", _local(job.created_at)),
         ("expires", _local(job.expires_at)),
@@ -130,8 +133,46 @@ def show_misses(out: Console, job: str, found: Sequence[Misses], descriptions: M
     out.print(f"All of them, to fill in by hand: fileproc review {job} --save keys.xlsx", style="dim", soft_wrap=True)
 
 
+def show_recipes(out: Console, found: Sequence[RecipeSummary]) -> None:
+    """A line for each recipe."""
+    if not found:
+        out.print("You have no recipes. To keep one: fileproc recipe save NAME --job ID")
+        return
+    table = _table("recipe", "owner", "shared with", "version", "saved", "id")
+    for each in found:
+        owner = "you" if each.own else clean(each.owner)
+        name, groups = Text(each.name, "cyan"), clean(", ".join(each.groups))
+        table.add_row(name, owner, groups, str(each.version), _local(each.saved_at), Text(each.id, no_wrap=True))
+    out.print(table)
+
+
+def show_recipe(out: Console, recipe: Recipe) -> None:
+    """What a recipe has, and its versions."""
+    choices = recipe.choices
+    lines: list[tuple[str, str]] = [
+        ("recipe", f"{recipe.name}, version {recipe.version}"),
+        ("owner", "you" if recipe.own else recipe.owner),
+        ("shared with", ", ".join(recipe.groups) or "nobody"),
+        ("departments", ", ".join(choices.departments or ())),
+        *(("map", f"{column} → {', '.join(names)}") for column, names in (choices.mapping or {}).items()),
+        *(("add", f"{dataset}: {', '.join(names)}") for dataset, names in (choices.columns or {}).items()),
+        *(("option", f"{name} = {value}") for name, value in choices.options.items() if value not in (None, False)),
+        ("approved", ", ".join(choices.approve)),
+        *(("keys", f"{dataset}: {len(pairs):,}") for dataset, pairs in choices.keys.items()),
+        ("held back", "data that you may not use" if recipe.held_back else ""),
+        ("versions", ", ".join(f"{each.version} ({_local(each.saved_at)})" for each in recipe.versions)),
+    ]
+    grid = Table.grid(padding=(0, 2))
+    for name, value in lines:
+        if value:
+            grid.add_row(Text(name, "bold"), Text(clean(value)))
+    out.print(grid)
+
+
 def show_preview(out: Console, preview: Preview) -> None:
     """Why which column was taken for a key, what is open, and the first rows as far as they fit."""
+    for warning in preview.warnings:
+        out.print(Text(clean(warning), "yellow"), soft_wrap=True)
     for entry in preview.mapping:
         found = f"  {entry.matched} of {entry.values} found"
         style = "green" if entry.matched == entry.values else "yellow"
@@ -228,6 +269,11 @@ def _cell(value: Cell) -> str:
     if value is None:
         return ""
     return clean(value).replace("\n", "↵") if isinstance(value, str) else str(value)
+
+
+def _found(job: Job) -> str:
+    found = job.result
+    return "" if found is None or found.found is None else f"{found.found:,} of {found.keys:,}"
 
 
 def _status(job: Job) -> Text:

@@ -13,6 +13,7 @@ MAX_INLINE_BYTES = 1_000_000
 MAX_WAIT_SECONDS = 25
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+RecipeName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 FileName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -97,7 +98,7 @@ class _Approved(Arguments):
     )
 
 
-class _Enrichment(Source, _Approved):
+class _Choices(_Approved):
     departments: tuple[str, ...] | None = Field(
         default=None, description="Departments whose data to add; without it, all that match and are yours."
     )
@@ -114,11 +115,23 @@ class _Enrichment(Source, _Approved):
         description="How the file is read, where files_preview shows under `detected` that a guess is wrong.",
     )
 
+
+class _Enrichment(Source, _Choices):
+    recipe: RecipeName | None = Field(
+        default=None, description="Recipe whose choices to use where none are given here; see files_list_recipes."
+    )
+    recipe_version: int | None = Field(
+        default=None, strict=True, ge=1, le=1_000_000, description="Version of the recipe; without it, the newest."
+    )
+    anyway: bool = Field(
+        default=False,
+        strict=True,
+        description="Use a recipe that does not fit the file: without the columns that are gone. Ask the user first.",
+    )
+
     def choices(self) -> dict[str, object]:
         """What was chosen, as the application takes it."""
-        return self.model_dump(
-            include={"departments", "mapping", "columns", "options", "approve", "keys"}, exclude_defaults=True
-        )
+        return self.model_dump(exclude={*Source.model_fields, "rows"}, exclude_defaults=True)
 
 
 class Preview(_Enrichment):
@@ -157,6 +170,42 @@ class JobMisses(OneJob):
 
 class ReviewJob(OneJob, _Approved):
     """Of `files_review_job`."""
+
+
+class OneRecipe(Arguments):
+    """Of tools about one recipe."""
+
+    name: RecipeName = Field(description="The recipe's name, or its id.")
+
+
+class ShowRecipe(OneRecipe):
+    """Of `files_show_recipe`."""
+
+    version: int | None = Field(default=None, strict=True, ge=1, le=1_000_000, description="Without it, the newest.")
+
+
+class SaveRecipe(OneRecipe):
+    """Of `files_save_recipe`."""
+
+    from_job: Id | None = Field(
+        default=None, description="Keep the choices of this finished job, and what was approved for its keys."
+    )
+    from_version: int | None = Field(
+        default=None, strict=True, ge=1, le=1_000_000, description="Restore this version of the recipe."
+    )
+    choices: _Choices | None = Field(default=None, description="Keep these choices.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.from_job, self.from_version, self.choices)) != 1:
+            raise ValueError("give one of from_job, from_version and choices")
+        return self
+
+
+class ShareRecipe(OneRecipe):
+    """Of `files_share_recipe`."""
+
+    groups: tuple[str, ...] = Field(max_length=10, description="All groups that it is shared with from now on.")
 
 
 class OneFile(Arguments):

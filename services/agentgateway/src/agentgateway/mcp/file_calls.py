@@ -15,10 +15,14 @@ from agentgateway.mcp.file_arguments import (
     NoArguments,
     OneFile,
     OneJob,
+    OneRecipe,
     OneUpload,
     Page,
     Preview,
     ReviewJob,
+    SaveRecipe,
+    ShareRecipe,
+    ShowRecipe,
     Source,
     SubmitJob,
 )
@@ -136,6 +140,28 @@ class FileCall:
         """A new job, with approved keys."""
         document = {"approve": arguments.approve, "keys": arguments.keys}
         return await self._json("POST", f"/api/jobs/{arguments.job}/review", document)
+
+    async def list_recipes(self, _: NoArguments) -> dict[str, Any]:
+        """The recipes that the caller may use."""
+        return await self._json("GET", "/api/recipes")
+
+    async def show_recipe(self, arguments: ShowRecipe) -> dict[str, Any]:
+        """A version of a recipe."""
+        params = {} if arguments.version is None else {"version": str(arguments.version)}
+        return await self.service.json(self.access, "GET", f"/api/recipes/{arguments.name}", params=params)
+
+    async def save_recipe(self, arguments: SaveRecipe) -> dict[str, Any]:
+        """The recipe, with its new version."""
+        document = arguments.model_dump(exclude={"name"}, exclude_unset=True)
+        return await self._json("PUT", f"/api/recipes/{arguments.name}", document)
+
+    async def share_recipe(self, arguments: ShareRecipe) -> dict[str, Any]:
+        """The recipe, shared."""
+        return await self._json("PUT", f"/api/recipes/{arguments.name}/groups", {"groups": arguments.groups})
+
+    async def delete_recipe(self, arguments: OneRecipe) -> dict[str, Any]:
+        """Delete a recipe with its versions."""
+        return {"deleted": await self._deleted("/api/recipes", arguments.name)}
 
     async def list_departments(self, _: NoArguments) -> dict[str, Any]:
         """The caller's departments."""

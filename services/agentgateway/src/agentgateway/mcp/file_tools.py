@@ -19,10 +19,14 @@ from agentgateway.mcp.file_arguments import (
     NoArguments,
     OneFile,
     OneJob,
+    OneRecipe,
     OneUpload,
     Page,
     Preview,
     ReviewJob,
+    SaveRecipe,
+    ShareRecipe,
+    ShowRecipe,
     SubmitJob,
 )
 from agentgateway.mcp.file_calls import FileCall, Progress
@@ -187,6 +191,47 @@ TOOLS = (
         "job.",
         ReviewJob,
         FileCall.review_job,
+    ),
+    FileTool(
+        "files_list_recipes",
+        "List the recipes",
+        "List the recipes that you may use: your own, and those that are shared with your groups. A recipe keeps "
+        "choices for a file under a name; files_preview and files_submit_job use it.",
+        NoArguments,
+        FileCall.list_recipes,
+        reads=True,
+    ),
+    FileTool(
+        "files_show_recipe",
+        "Show a recipe",
+        "Show what a recipe has, its versions, and which groups it is shared with.",
+        ShowRecipe,
+        FileCall.show_recipe,
+        reads=True,
+    ),
+    FileTool(
+        "files_save_recipe",
+        "Keep a recipe",
+        "Keep choices under a name: those of a finished job, of an earlier version, or given ones. An existing recipe "
+        "gets a new version.",
+        SaveRecipe,
+        FileCall.save_recipe,
+    ),
+    FileTool(
+        "files_share_recipe",
+        "Share a recipe",
+        "Let the members of groups of yours read and use your recipe; an empty list takes it back. Only if the user "
+        "has asked for it.",
+        ShareRecipe,
+        FileCall.share_recipe,
+    ),
+    FileTool(
+        "files_delete_recipe",
+        "Delete a recipe",
+        "Delete your recipe with all its versions.",
+        OneRecipe,
+        FileCall.delete_recipe,
+        destroys=True,
     ),
     FileTool(
         "files_list_departments",

@@ -19,6 +19,9 @@ ROUTES = {
     "/api/jobs/{id}/report": ("GET",),
     "/api/jobs/{id}/misses": ("GET",),
     "/api/jobs/{id}/review": ("POST",),
+    "/api/recipes": ("GET",),
+    "/api/recipes/{id}": ("GET", "PUT", "DELETE"),
+    "/api/recipes/{id}/groups": ("PUT",),
     "/api/departments": ("GET",),
     "/api/openapi.json": ("GET",),
 }

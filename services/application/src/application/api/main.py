@@ -37,6 +37,9 @@ from application.jobs.inspection import FileInspector
 from application.jobs.planning import Planner
 from application.jobs.service import JobService
 from application.jobs.store import JobStore
+from application.recipes import routes as recipe_routes
+from application.recipes.service import RecipeService
+from application.recipes.store import RecipeStore
 from application.sandbox import Sandbox
 from application.settings import ApiSettings
 from application.usage import Usage
@@ -64,7 +67,16 @@ def create_app(settings: ApiSettings | None = None) -> ASGIApp:
     )
     app.openapi = document(app)  # type: ignore[method-assign]  # FastAPI has no other way to extend it
     problems.install(app)
-    for module in (file_routes, upload_routes, event_routes, result_routes, job_routes, department_routes, health):
+    for module in (
+        file_routes,
+        upload_routes,
+        event_routes,
+        result_routes,
+        job_routes,
+        recipe_routes,
+        department_routes,
+        health,
+    ):
         app.include_router(module.router)
     app.openapi()  # now, because it takes a tenth of a second in which nothing else would be answered
     app.add_middleware(
@@ -115,7 +127,8 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
                 app.state.files = files
                 app.state.uploads = UploadService(settings, files, store, objects, usage)
                 app.state.departments = departments
-                app.state.planner = planner = Planner(files, departments, FileInspector(sandbox, settings))
+                app.state.recipes = recipes = RecipeService(RecipeStore(table), access)
+                app.state.planner = planner = Planner(files, departments, FileInspector(sandbox, settings), recipes)
                 app.state.jobs = JobService(
                     settings,
                     store=JobStore(table),

@@ -19,7 +19,7 @@ from application.errors import Conflict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import DeleteTypeDef, PutTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
 
 Value = str | int | bool | bytes
 Item = dict[str, Value]
@@ -223,9 +223,19 @@ class Table:
         update = cast("UpdateTypeDef", {"TableName": self._name, **_update(key, changes, condition, values, add)})
         return {"Update": update}
 
-    def write_delete(self, key: Key) -> TransactWriteItemTypeDef:
-        """A transaction's delete of an item that must be there."""
-        return {"Delete": {"TableName": self._name, "Key": _key(key), "ConditionExpression": "attribute_exists(pk)"}}
+    def write_delete(self, key: Key, seen: Mapping[str, Value] | None = None) -> TransactWriteItemTypeDef:
+        """A transaction's delete of an item that must be there, with the attributes that were ``seen`` if any."""
+        delete: DeleteTypeDef = {
+            "TableName": self._name,
+            "Key": _key(key),
+            "ConditionExpression": " AND ".join(
+                ["attribute_exists(pk)", *(f"#{name} = :{name}" for name in seen or ())]
+            ),
+        }
+        if seen:
+            delete["ExpressionAttributeNames"] = {f"#{name}": name for name in seen}
+            delete["ExpressionAttributeValues"] = encode({f":{name}": value for name, value in seen.items()})
+        return {"Delete": delete}
 
 
 def _key(key: Key) -> dict[str, Any]:

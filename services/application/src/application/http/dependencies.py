@@ -16,6 +16,7 @@ from application.http.turns import CallerTurns
 from application.jobs.following import Following
 from application.jobs.planning import Planner
 from application.jobs.service import JobService
+from application.recipes.service import RecipeService
 from application.settings import ApiSettings
 
 
@@ -37,6 +38,7 @@ SettingsDep = Annotated[ApiSettings, Depends(_made("settings"))]
 FilesDep = Annotated[FileService, Depends(_made("files"))]
 UploadsDep = Annotated[UploadService, Depends(_made("uploads"))]
 PlannerDep = Annotated[Planner, Depends(_made("planner"))]
+RecipesDep = Annotated[RecipeService, Depends(_made("recipes"))]
 JobsDep = Annotated[JobService, Depends(_made("jobs"))]
 FollowingDep = Annotated[Following, Depends(_made("following"))]
 DepartmentsDep = Annotated[DepartmentService, Depends(_made("departments"))]

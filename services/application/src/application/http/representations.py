@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from application.engine import Preview
 from application.files.names import result_name
 from application.files.uploads import Begun
 from application.http.questions import question_document
@@ -20,10 +19,17 @@ from application.http.schemas import (
     JobResultDocument,
     PreviewDocument,
     PreviewMapping,
+    RecipeDocument,
+    RecipeSummary,
     UploadDocument,
     UploadPart,
+    UsedRecipeDocument,
 )
-from application.records import File, Job, Upload, iso
+from application.jobs.planning import Previewed
+from application.recipes.records import Recipe
+from application.recipes.service import Shown
+from application.records import File, Job, JobResult, Upload, UsedRecipe, iso
+from common.caller import Caller
 from common.file_options import FORMATS
 
 
@@ -76,11 +82,12 @@ def job_document(job: Job) -> dict[str, Any]:
         options=job.options,
         approve=list(job.approve),
         review_of=job.review_of,
+        recipe=_used(job.recipe),
         attempts=job.attempts,
         progress=job.progress,
         error=None if job.error is None else JobErrorDocument.model_validate(job.error),
         retryable=job.retryable,
-        result=None if job.result is None else JobResultDocument(name=result_name(job.file_name), size=job.result.size),
+        result=None if job.result is None else _result(job.file_name, job.result),
         created_at=job.created_at,
         updated_at=job.updated_at,
         finished_at=job.finished_at,
@@ -88,8 +95,13 @@ def job_document(job: Job) -> dict[str, Any]:
     ).model_dump()
 
 
-def preview_document(preview: Preview) -> dict[str, Any]:
+def _result(name: str, result: JobResult) -> JobResultDocument:
+    return JobResultDocument(name=result_name(name), size=result.size, found=result.found, keys=result.keys)
+
+
+def preview_document(previewed: Previewed) -> dict[str, Any]:
     """The first rows, enriched."""
+    preview = previewed.preview
     return PreviewDocument(
         columns=list(preview.columns),
         rows=[list(row) for row in preview.rows],
@@ -110,4 +122,33 @@ def preview_document(preview: Preview) -> dict[str, Any]:
             **asdict(preview.detected),
             options=[name for name, formats in FORMATS.items() if preview.detected.format in formats],
         ),
+        recipe=_used(previewed.recipe),
+        warnings=list(previewed.warnings),
     ).model_dump()
+
+
+def recipe_summary(recipe: Recipe, caller: Caller) -> dict[str, Any]:
+    """A recipe as it stands in a list."""
+    own = recipe.owner == caller.subject
+    return RecipeSummary(
+        id=recipe.id,
+        name=recipe.name,
+        owner=recipe.owner_name,
+        own=own,
+        groups=[group for group in recipe.groups if own or group in caller.groups],
+        version=recipe.version,
+        saved_at=recipe.versions[-1].saved_at,
+    ).model_dump()
+
+
+def recipe_document(shown: Shown, caller: Caller) -> dict[str, Any]:
+    """A version of a recipe, as its reader may see it."""
+    return RecipeDocument(
+        **recipe_summary(shown.recipe, caller)
+        | {"version": shown.version, "versions": list(shown.recipe.versions), "choices": shown.part.choices},
+        held_back=not shown.part.is_whole,
+    ).model_dump(mode="json")
+
+
+def _used(recipe: UsedRecipe | None) -> UsedRecipeDocument | None:
+    return None if recipe is None else UsedRecipeDocument.model_validate(recipe.model_dump())

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from application.engine import UnmatchedKey
 from application.jobs.repairs import Misses
+from application.jobs.requests import Choices
+from application.recipes.records import Version
 from application.records import JobProgress
 from common.file_options import FileOptions
 
@@ -93,10 +95,12 @@ class JobMapping(BaseModel):
 
 
 class JobResultDocument(BaseModel):
-    """The enriched file; `size` is in bytes."""
+    """The enriched file; `size` is in bytes. `found` of `keys` cells had a key that is there."""
 
     name: str
     size: int
+    found: int | None
+    keys: int | None
 
 
 class JobErrorDocument(BaseModel):
@@ -110,6 +114,14 @@ class JobErrorDocument(BaseModel):
     department: str | None = Field(default=None, exclude_if=lambda name: name is None)
 
 
+class UsedRecipeDocument(BaseModel):
+    """The version of a recipe that was used."""
+
+    id: str
+    name: str
+    version: int
+
+
 class JobDocument(BaseModel):
     """An enrichment of one file."""
 
@@ -121,6 +133,7 @@ class JobDocument(BaseModel):
     options: FileOptions
     approve: list[str]
     review_of: str | None
+    recipe: UsedRecipeDocument | None
     attempts: int
     progress: JobProgress
     error: JobErrorDocument | None
@@ -194,7 +207,7 @@ class DetectedDocument(BaseModel):
 
 
 class PreviewDocument(BaseModel):
-    """The first rows, enriched, and how the file was read."""
+    """The first rows, enriched, and how the file was read; `warnings` say where the file does not fit the recipe."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -202,6 +215,34 @@ class PreviewDocument(BaseModel):
     unmapped: list[str]
     questions: list[QuestionDocument]
     detected: DetectedDocument
+    recipe: UsedRecipeDocument | None
+    warnings: list[str]
+
+
+class RecipeSummary(BaseModel):
+    """A recipe; `owner` is a name for people, and `groups` are those of the caller that may use it (all, if `own`)."""
+
+    id: str
+    name: str
+    owner: str
+    own: bool
+    groups: list[str]
+    version: int
+    saved_at: str
+
+
+class RecipeList(BaseModel):
+    """The recipes that the caller may use."""
+
+    recipes: list[RecipeSummary]
+
+
+class RecipeDocument(RecipeSummary):
+    """A version of a recipe; `held_back` says that `choices` lack what the caller may not use."""
+
+    versions: list[Version]
+    choices: Choices
+    held_back: bool
 
 
 class DatasetColumn(BaseModel):

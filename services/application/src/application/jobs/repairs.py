@@ -90,7 +90,7 @@ def by_hand(keys: Mapping[str, Mapping[str, str]], before: Repairs) -> Repairs:
     return repairs
 
 
-def reviewed(
+def reviewed_repairs(
     causes: Collection[str], keys: Mapping[str, Mapping[str, str]], misses: Sequence[Misses], before: Repairs
 ) -> Repairs:
     """The repairs of a job that repairs another, whose own repairs were ``before``.
@@ -126,6 +126,11 @@ def with_matched_key(mapping: Sequence[MappedDataset], datasets: Collection[str]
         CannotRepair: A data set has a column of that name itself.
     """
     return tuple(_with_matched_key(entry) if str(entry.dataset.ref) in datasets else entry for entry in mapping)
+
+
+def added_by(entry: MappedDataset) -> list[str]:
+    """The data set's own columns that a job adds."""
+    return [column.name for column in entry.columns if column != _MATCHED_KEY]
 
 
 def says_matched_key(entry: MappedDataset) -> bool:

@@ -21,10 +21,9 @@ class Review(BaseModel):
     keys: dict[str, dict[str, str]] = Field(default_factory=dict, max_length=1000)
 
 
-class JobRequest(Review):
+class Choices(Review):
     """What is to be done with a file: by default, all that can be found in all departments that the caller may use."""
 
-    file: str = Field(max_length=64)
     departments: list[str] | None = Field(default=None, max_length=100)
     mapping: dict[str, list[str]] | None = Field(default=None, max_length=1000)
     columns: dict[str, list[str]] | None = Field(default=None, max_length=1000)
@@ -34,6 +33,19 @@ class JobRequest(Review):
         """The departments that it names."""
         datasets = [name for names in (self.mapping or {}).values() for name in names] + list(self.columns or {})
         return {*(self.departments or ()), *(name.partition(".")[0] for name in datasets)}
+
+
+class JobRequest(Choices):
+    """What is to be done with a file, with the choices of a recipe where there are none in the request.
+
+    ``recipe`` is its name or id; ``recipe_version`` is the newest by default. ``anyway`` runs a recipe that does not
+    fit the file.
+    """
+
+    file: str = Field(max_length=64)
+    recipe: str | None = Field(default=None, max_length=64)
+    recipe_version: int | None = Field(default=None, strict=True, ge=1, le=1_000_000)
+    anyway: bool = Field(default=False, strict=True)
 
 
 class PreviewRequest(JobRequest):

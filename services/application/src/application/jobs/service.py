@@ -19,14 +19,26 @@ from application.aws.queue import JobQueue
 from application.aws.source import ObjectSource
 from application.departments.access import Access
 from application.engine import Report
-from application.errors import CannotRepair, Conflict, Fenced, ObjectGone
+from application.errors import Conflict, Fenced, ObjectGone
 from application.files.service import FileService
 from application.http import problems
 from application.jobs.planning import Planner
-from application.jobs.repairs import MISSES, Misses, Repairs, by_hand, reviewed, with_matched_key
-from application.jobs.requests import JobRequest, Review
+from application.jobs.repairs import MISSES, Misses, Repairs, added_by, reviewed_repairs, with_matched_key
+from application.jobs.requests import Choices, JobRequest, Review
 from application.jobs.store import JobStore, KeyTaken
-from application.records import CALLER_SECONDS, File, Job, JobProgress, JobResult, MappedDataset, is_id, iso, new_id
+from application.recipes.records import Found, found_of
+from application.records import (
+    CALLER_SECONDS,
+    File,
+    Job,
+    JobProgress,
+    JobResult,
+    MappedDataset,
+    UsedRecipe,
+    is_id,
+    iso,
+    new_id,
+)
 from application.sandbox import Cancellation
 from application.settings import ApiSettings
 from application.usage import Usage
@@ -40,6 +52,7 @@ log = structlog.get_logger()
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _MAX_MAPPING_BYTES = 200_000
 """Half of what DynamoDB takes as one item."""
+_LATER = ("approve", "keys", "recipe", "recipe_version", "anyway")
 _CANCEL_TRIES = 5
 _RESULT_TRIES = 6
 
@@ -76,22 +89,27 @@ class JobService:
             Problem, InputError, CannotRepair, DepartmentUnavailable, ObjectGone: It cannot be started.
             TooManyJobs, StorageFull: The caller uses as much as they may.
         """
-        repairs = by_hand(wanted.keys, {})
 
-        def new_job(file: File) -> Job:
-            mapping, left_out = self._planner.mapping(cancellation, file, wanted, caller)
-            mapped = {str(entry.dataset.ref) for entry in mapping}
-            if unused := sorted(repairs.keys() - mapped):
-                raise CannotRepair(f"No column of this file has keys of {unused[0]}.")
-            noted = with_matched_key(mapping, mapped if wanted.approve else repairs)
-            return self._new_job(
-                file, caller, noted, wanted.options, repairs, approve=wanted.approve, left_out=left_out
+        def new_job(file: File) -> tuple[Job, Repairs]:
+            plan = self._planner.plan(cancellation, file, wanted, caller)
+            mapped = {str(entry.dataset.ref) for entry in plan.mapping}
+            approve = plan.request.approve
+            job = self._new_job(
+                file,
+                caller,
+                with_matched_key(plan.mapping, mapped if approve else plan.repairs),
+                plan.request.options,
+                plan.repairs,
+                approve=approve,
+                left_out=plan.left_out,
+                recipe=plan.recipe,
             )
+            return job, plan.repairs
 
         # What was not chosen is left out: a request has the hash that it had before there was the choice.
-        later = {"options": wanted.options.given, "approve": wanted.approve, "keys": wanted.keys}
+        later = {"options": wanted.options.given} | {name: getattr(wanted, name) for name in _LATER}
         asked = wanted.model_dump(exclude={name for name, chosen in later.items() if not chosen})
-        return self._start(wanted.file, caller, key, asked, new_job, repairs)
+        return self._start(wanted.file, caller, key, asked, new_job)
 
     def review(self, job: str, wanted: Review, caller: Caller, key: str | None) -> Job:
         """Start a job that does the same, with the keys that a person approved in place of those it did not find.
@@ -101,11 +119,11 @@ class JobService:
             TooManyJobs, StorageFull: The caller uses as much as they may.
         """
         present, _ = self.finished(job, caller)
-        repairs = reviewed(wanted.approve, wanted.keys, self.misses(present), self._store.repairs(present))
+        repairs = reviewed_repairs(wanted.approve, wanted.keys, self.misses(present), self._store.repairs(present))
         mapping = with_matched_key(present.mapping, repairs)
 
-        def new_job(file: File) -> Job:
-            return self._new_job(
+        def new_job(file: File) -> tuple[Job, Repairs]:
+            job = self._new_job(
                 file,
                 caller,
                 mapping,
@@ -113,11 +131,38 @@ class JobService:
                 repairs,
                 approve=present.approve,
                 left_out=present.left_out,
+                recipe=present.recipe,
                 review_of=present.id,
+                reviewed=tuple(dict.fromkeys((*present.reviewed, *wanted.approve))),
             )
+            return job, repairs
 
         asked = {"job": present.id, **wanted.model_dump()}
-        return self._start(present.file_id, caller, key, asked, new_job, repairs)
+        return self._start(present.file_id, caller, key, asked, new_job)
+
+    def choices(self, job: str, caller: Caller) -> tuple[Choices, Found]:
+        """What was chosen for a finished job, with what was approved for its keys, and what it found.
+
+        Raises:
+            Problem: There is no such job, no result, or the caller may not see all of it.
+        """
+        present, _ = self.finished(job, caller)
+        mapping: dict[str, list[str]] = {}
+        for entry in present.mapping:
+            mapping.setdefault(entry.column, []).append(str(entry.dataset.ref))
+        chosen = {str(entry.dataset.ref): added_by(entry) for entry in present.mapping if entry.is_chosen}
+        pairs = self._store.repairs(present).items()
+        report = self.report(present)
+        choices = Choices.model_validate(
+            {
+                "mapping": mapping,
+                "columns": chosen or None,
+                "options": present.options,
+                "approve": tuple(dict.fromkeys((*present.approve, *present.reviewed))),
+                "keys": {dataset: {cell: repair.key for cell, repair in each.items()} for dataset, each in pairs},
+            }
+        )
+        return choices, {} if report is None else found_of(report)
 
     def _start(
         self,
@@ -125,8 +170,7 @@ class JobService:
         caller: Caller,
         key: str | None,
         asked: dict[str, Any],
-        new_job: Callable[[File], Job],
-        repairs: Repairs,
+        new_job: Callable[[File], tuple[Job, Repairs]],
     ) -> Job:
         request_hash = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
         if key is not None and not _KEY.fullmatch(key):
@@ -138,7 +182,7 @@ class JobService:
             file = self._files.find(file_id, caller.subject)
             # Before what is worth much is done; the transaction sees to it that it still holds.
             self._usage.check(caller.subject, jobs=1, size=file.size)
-            job = new_job(file)
+            job, repairs = new_job(file)
             try:
                 self._store.submit(job, file, key, request_hash, self._usage, repairs)
             except Conflict:
@@ -251,7 +295,9 @@ class JobService:
         *,
         approve: tuple[str, ...],
         left_out: tuple[str, ...],
+        recipe: UsedRecipe | None = None,
         review_of: str | None = None,
+        reviewed: tuple[str, ...] = (),
     ) -> Job:
         now = time.time()
         job = Job(
@@ -271,6 +317,8 @@ class JobService:
             left_out=left_out,
             repairs=sum(map(len, repairs.values())),
             review_of=review_of,
+            reviewed=reviewed,
+            recipe=recipe,
             heartbeat=int(now * 1000),
             progress=JobProgress(total_bytes=file.size),
             created_at=iso(now),

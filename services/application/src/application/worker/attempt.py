@@ -24,6 +24,7 @@ from application.engine import DEFAULT_LIMITS, Cancelled, Progress, Report
 from application.errors import Fenced
 from application.jobs.explaining import EXPLAINED_KEYS, explained, shortened
 from application.jobs.repairs import MISSES, RepairedLookup, Repairs, approved, misses_of, says_matched_key
+from application.recipes.records import found_of
 from application.records import Job, JobResult
 from application.sandbox import Budget, Cancellation
 from application.worker.context import Context
@@ -128,7 +129,10 @@ class Attempt:
         except BaseException:
             sink.abort()
             raise
-        return JobResult(attempt=job.fence, size=sink.size, etag=etag, charset=report.charset), shortened(report)
+        found = sum(entry.matched for entry in report.mappings)
+        keys = found + sum(entry.unmatched for entry in report.mappings)
+        result = JobResult(attempt=job.fence, size=sink.size, etag=etag, charset=report.charset, found=found, keys=keys)
+        return result, shortened(report)
 
     def _enriched(self, repairs: Repairs) -> tuple[Report, ObjectSink]:
         """Serve the engine; what it wrote is to be completed."""
@@ -174,6 +178,8 @@ class Attempt:
     async def _publish(self, result: JobResult, report: Report) -> Job:
         jobs, job = self._context.jobs, self._job
         await self._persistently(lambda: jobs.keep_report(job, report))
+        if (recipe := job.recipe) is not None and job.review_of is None:
+            await self._persistently(lambda: self._context.recipes.note_run(recipe.id, found_of(report)))
         progress = self._tracker.finished(report.rows, report.duration_seconds)
         published = await self._persistently(lambda: jobs.publish(job, result, progress))
         metrics.ROWS.inc(report.rows)

@@ -14,6 +14,7 @@ from application.aws.objects import Objects
 from application.aws.queue import JobQueue
 from application.departments.client import DepartmentClient
 from application.jobs.store import JobStore
+from application.recipes.store import RecipeStore
 from application.sandbox import Sandbox
 from application.settings import WorkerSettings
 from common.departments import Departments
@@ -31,6 +32,7 @@ class Context:
 
     settings: WorkerSettings
     jobs: JobStore
+    recipes: RecipeStore
     objects: Objects
     queue: JobQueue
     directory: Departments

@@ -16,6 +16,7 @@ from application.aws.readiness import Readiness
 from application.aws.table import Table
 from application.departments.client import DepartmentClient, new_session
 from application.jobs.store import JobStore
+from application.recipes.store import RecipeStore
 from application.sandbox import Sandbox
 from application.settings import WorkerSettings
 from application.worker.consumer import Consumer
@@ -55,7 +56,9 @@ async def run(settings: WorkerSettings) -> None:
             health_server(settings.host, settings.port, Readiness(objects, queue, table, directory), stopping),
         ):
             client = DepartmentClient(directory, ServiceTokenSource(settings, session), session)
-            context = Context(settings, JobStore(table), objects, queue, directory, client, sandbox, calls, work)
+            context = Context(
+                settings, JobStore(table), RecipeStore(table), objects, queue, directory, client, sandbox, calls, work
+            )
             shares = Shares()
             consumers = [Consumer(context, stopping, shares) for _ in range(slots)]
 

@@ -36,6 +36,9 @@ def preview(
     raw: options.Raw = False,
     approve: options.Approve = None,
     keys: options.Keys = None,
+    recipe: options.Recipe = None,
+    recipe_version: options.RecipeVersion = None,
+    anyway: options.Anyway = False,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=100, help="How many rows.")] = 10,
     as_json: options.Json = False,
 ) -> None:
@@ -57,6 +60,9 @@ def preview(
                 options=chosen,
                 approve=approve or (),
                 keys=given,
+                recipe=recipe,
+                recipe_version=recipe_version,
+                anyway=anyway,
                 rows=rows,
             )
         finally:
@@ -87,6 +93,9 @@ def enrich(
     raw: options.Raw = False,
     approve: options.Approve = None,
     keys: options.Keys = None,
+    recipe: options.Recipe = None,
+    recipe_version: options.RecipeVersion = None,
+    anyway: options.Anyway = False,
     report: options.ReportFile = None,
     force: options.Force = False,
     as_json: options.Json = False,
@@ -104,7 +113,7 @@ def enrich(
         try:
             job = client.submit(
                 uploaded.id, departments=department, mapping=mapping, columns=columns, options=chosen,
-                approve=approve or (), keys=given,
+                approve=approve or (), keys=given, recipe=recipe, recipe_version=recipe_version, anyway=anyway,
             )  # fmt: skip
         except BaseException:  # nothing will ever refer to it
             with suppress(FileprocError):

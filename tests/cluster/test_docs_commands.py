@@ -1,5 +1,6 @@
 """What documents tell people to type at a cluster is typed at this one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 QUICK_START = "docs/quick-start.md"
 GIT = "http://127.0.0.1:8750/internal-file-processing-system.git"
+ARGOCD_SERVER = "127.0.0.1:8751"
 USE_IT = "PATH=$PWD/.local/cluster/bin:$PATH KUBECONFIG=$PWD/.local/cluster/kubeconfig.yaml"
 
 
@@ -25,11 +27,16 @@ def test_the_quick_starts_change_is_followed_and_its_department_comes_and_goes(
     argocd = ArgoCD(cluster.kubectl, cluster.argocd_url)
     argocd.wait_healthy("agentgateway", 180)
     folder = clone(tmp_path / "repository")
-    own = {GIT: cluster.git_url, USE_IT: f"PATH={cluster.commands}:$PATH KUBECONFIG={cluster.kubectl.kubeconfig}"}
+    own = {
+        GIT: cluster.git_url,
+        USE_IT: f"PATH={cluster.commands}:$PATH KUBECONFIG={cluster.kubectl.kubeconfig}",
+        ARGOCD_SERVER: cluster.argocd_url.removeprefix("http://"),
+    }
     try:
         said = run("cluster", QUICK_START, folder, {}, own)
     finally:
         taken_back = take_back(WorkCopy(tmp_path / "change"))
+    assert re.search(r"^> +image: .*/agentgateway:9\.9\.9$", said, re.MULTILINE), "Argo CD shows what was proposed"
     assert "successfully rolled out" in said
     assert "department.fileprocessing.internal/treasury condition met" in said
     gone = "what was made of the department is gone"

@@ -54,9 +54,16 @@ def transfer_command(
 
 
 @app.command("greedy")
-def greedy_command(json_file: JsonFile = None) -> None:
+def greedy_command(
+    json_file: JsonFile = None,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--kind", help=f"Only this one of {', '.join(greedy.NAMES)}.")
+    ] = None,
+) -> None:
     """How much longer a caller waits beside one who sends as much as the limits allow."""
-    _report("One caller beside a greedy one", greedy.run, json_file)
+    if unknown := set(kinds or ()) - set(greedy.NAMES):
+        raise typer.BadParameter(f"there is no kind {', '.join(sorted(unknown))}", param_hint="--kind")
+    _report("One caller beside a greedy one", lambda: greedy.run(kinds or greedy.NAMES), json_file)
 
 
 @app.command("all")

@@ -46,12 +46,13 @@ check-static: setup
 
 frontend: services/frontend/.venv/.synced ## The page's own packages: Langflow, 1.3 GB, a minute the first time
 
-services/frontend/.venv/.synced: services/frontend/uv.lock services/frontend/pyproject.toml services/client/pyproject.toml $(shell find services/client/src -name '*.py')
+services/frontend/.venv/.synced: services/frontend/uv.lock services/frontend/pyproject.toml services/client/pyproject.toml services/frontend/src/frontend/look.py services/frontend/src/frontend/enrichment.py $(shell find services/client/src -name '*.py')
 	@echo "Installing Langflow for the page (1.3 GB; the first time takes a minute or two)"
 	@# The client is copied, not linked: it is copied anew where it has changed.
 	@$(UV) sync --locked --project services/frontend --reinstall-package client
 	@# Compiles what is used: a replica with a read-only file system cannot, and its start would take twice as long.
 	@services/frontend/.venv/bin/python -c 'import logging; logging.disable(); import langflow.main'
+	@services/frontend/.venv/bin/python -m frontend.look
 	@touch $@
 
 cost: setup ## What dev and prod cost in a month, by their plans, beside the budget; JSON=1 for a program

@@ -13,6 +13,8 @@ from frontend.settings import Settings
 ALIVE, READY = "/healthz", "/readyz"
 UPLOAD: Final = "/api/v1/files/upload/"
 ATTACHMENTS: Final = "/fileproc/attachments/"
+REFRESH: Final = "/api/v1/refresh"
+SESSION: Final = "/fileproc/session"
 CLOSED: Final = ("/api/v1/login", "/api/v1/api_key", "/docs", "/redoc", "/openapi.json")
 """Langflow's own ways in: its password login, its keys. Who comes in is for the load balancer's login to say."""
 
@@ -57,6 +59,9 @@ class Gate:
         # What is attached in the Playground goes through as a stream, and never into Langflow's memory.
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(UPLOAD):
             scope = {**scope, "path": ATTACHMENTS + scope["path"].removeprefix(UPLOAD)}
+        # Langflow's page asks for a new token when one was refused: the login that it has is the load balancer's.
+        if scope["type"] == "http" and scope["path"] == REFRESH:
+            scope = {**scope, "path": SESSION, "method": "GET"}
         await self._app(scope, receive, self._with_policy(send))
 
     def _is_same_origin(self, scope: Scope, headers: Headers) -> bool:

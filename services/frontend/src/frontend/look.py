@@ -1,13 +1,14 @@
-"""Langflow's page with our name, our file types and nothing that comes from outside.
+"""Langflow's page with our file types and texts: `python -m frontend.look` makes it when the service is built.
 
-Langflow has no setting for these, so its built page is copied to a writable folder and changed there. Langflow is
-pinned, and what is changed must be there: otherwise the start fails, and says what is missing.
+These are what neither a setting of Langflow's, nor a route of ours, nor a script beside the page (`inside.js`) can do.
+Langflow is pinned, and what is changed must be there: otherwise the build fails, and says what is missing.
 """
 
 import json
 import shutil
+import sys
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from frontend.enrichment import FILE_TYPES
 from frontend.settings import PACKAGE
 
 LANGFLOW: Final = "1.13.0"
+FOLDER: Final = Path(sys.prefix) / "share" / "file-processing-page"
+"""Where the service finds the page."""
 
 
 class LookChanged(Exception):
@@ -74,55 +77,36 @@ SCRIPT: Final = (
         '"chat.inputPlaceholderSend":"Send a message..."',
         '"chat.inputPlaceholderSend":"Attach a file with the button below, and send it."',
     ),
-    # A page that is loaded again within 0.3 s asks what it asked before; Langflow takes that for a mistake, and fails.
-    Change(
-        'if(t===n&&!d&&i===e.method&&i==="get"&&s&&u-parseInt(s,10)<300&&a===l)'
-        'throw new Error("Duplicate request: "+n);',
-        "",
-    ),
-    # Langflow's own login does not exist here: these would ask for it, and be refused.
+    # Langflow's own login does not exist here: this would ask for it, and be refused.
     Change(
         'const E=(await or.get(`${Or("AUTOLOGIN")}`)).data;',
         "const E=await Promise.reject({response:{data:{auto_login:!1}}});",
     ),
-    Change('(await or.post(`${Or("REFRESH")}`)).data', '(await m0.get("/fileproc/session")).data'),
     # A table that is wider than the chat is scrolled by keyboard too.
     Change(
         'b.jsx("div",{className:"max-h-[600px] w-full overflow-auto p-4",',
         'b.jsx("div",{tabIndex:0,role:"group","aria-label":"Table",className:"max-h-[600px] w-full overflow-auto p-4",',
     ),
-    Change(
-        'b.jsx(_Pe,{className:"h-4 w-4 text-black","aria-hidden":"true"})',
-        'b.jsx("img",{className:"h-5 w-5",src:"/fileproc/assets/logo.svg",alt:""})',
-    ),
-    Change('const ULe="Langflow"', 'const ULe="File Processing"'),
     Change('"misc.chatTitle":"Langflow Chat"', '"misc.chatTitle":"File Processing"'),
-    # Counts of stars and members, which would tell others who works here.
-    Change('Fei="https://api.github.com"', 'Fei="/fileproc/none"'),
-    Change('"https://discord.com/api/v9/invites/EqksyE2EX9?with_counts=true"', '"/fileproc/none/"'),
 )
 
 
-def static_files(state: Path) -> Path:
-    """The folder of the changed page; it is made where it is not there yet.
+def make_page(target: Path) -> None:
+    """Write the changed page to the folder `target`, in place of what is there.
 
     Raises:
         LookChanged: Langflow is another one.
     """
-    # Imported here: Langflow reads its settings when it is imported.
-    from langflow.main import get_static_files_dir
-
-    if version("langflow-base") != LANGFLOW:
-        raise LookChanged(f"langflow-base is {version('langflow-base')}; the changes to its page are for {LANGFLOW}")
-    target = state / "page"
+    langflow = distribution("langflow-base")
+    if langflow.version != LANGFLOW:
+        raise LookChanged(f"langflow-base is {langflow.version}; the changes to its page are for {LANGFLOW}")
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(get_static_files_dir(), target, copy_function=shutil.copyfile)
+    shutil.copytree(str(langflow.locate_file("langflow/frontend")), target, copy_function=shutil.copyfile)
     index = target / "index.html"
     index.write_text(_changed("index.html", _without_fonts(index.read_text()), PAGE))
     script = next(file for file in target.glob("assets/index-*.js") if file.name in index.read_text())
     script.write_text(_changed(script.name, script.read_text(), SCRIPT))
     shutil.copyfile(PACKAGE / "pages" / "favicon.ico", target / "favicon.ico")
-    return target
 
 
 def _changed(name: str, text: str, changes: tuple[Change, ...]) -> str:
@@ -137,3 +121,10 @@ def _without_fonts(page: str) -> str:
     """Without what is fetched from elsewhere: the system's own letters are read as well."""
     tags = page.split("<link")
     return "<link".join(tag if FONTS not in tag else tag.partition("/>")[2] for tag in tags).replace("<link\n", "\n")
+
+
+if __name__ == "__main__":
+    try:
+        make_page(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
+    except LookChanged as error:
+        sys.exit(str(error))

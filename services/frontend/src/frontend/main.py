@@ -30,11 +30,11 @@ def create_app(settings: Settings) -> ASGIApp:
 
     from frontend.gate import Gate
     from frontend.identity import Verifier
-    from frontend.look import static_files
+    from frontend.look import FOLDER
 
     # Langflow shows a message with an attachment only where it knows the extension.
     TEXT_FILE_TYPES.extend(("tsv", "xlsx", "jsonl", "parquet", "gz"))
-    app: ASGIApp = setup_app(static_files(settings.state_dir))
+    app: ASGIApp = setup_app(FOLDER)
     if settings.database_url:
         app = database.OneAtATime(app, settings.database_url.get_secret_value())
     return Gate(app, settings, Verifier(settings))

@@ -136,10 +136,6 @@ async def _upload(session: aiohttp.ClientSession, person: Person) -> int:
         return response.status
 
 
-async def _submit(session: aiohttp.ClientSession, person: Person) -> int:
-    return (await _post(session, person, "/api/jobs", orjson.dumps({"file": person.file})))[0]
-
-
 async def _job(session: aiohttp.ClientSession, person: Person) -> int:
     """Submit a job and follow it to its end."""
     status, text = await _post(session, person, "/api/jobs", orjson.dumps({"file": person.file}))
@@ -253,7 +249,7 @@ def _kinds() -> list[Kind]:
         Kind("look-ups of 5,000 keys", _tool("finance_lookup_vendors", {"keys": MOST_KEYS}), look_up),
         Kind("previews", _preview, _preview),
         Kind("uploads", _upload, _upload, calls=FEW_CALLS),
-        Kind("jobs", _submit, _job, calls=FEW_CALLS),
+        Kind("jobs", _job, _job, calls=FEW_CALLS),
         Kind("MCP sessions", _session, look_up),
         Kind(f"{STREAMS} event streams", _follow, _list, connections=STREAMS, has_worker=False),
     ]

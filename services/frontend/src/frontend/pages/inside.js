@@ -1,8 +1,20 @@
-// Inside Langflow's page: opens the Playground where a link asks for it, and tells when a sign-in has ended.
+// Inside Langflow's page: opens the Playground where a link asks for it, tells when a sign-in has ended, and keeps the
+// page from asking anybody outside.
 (() => {
   "use strict";
 
   if (!localStorage.getItem("isDark")) localStorage.setItem("isDark", "false");
+
+  // Langflow takes a request like the one before it, within 0.3 s, for a mistake, and fails: also after a reload.
+  const keep = Storage.prototype.setItem;
+  Storage.prototype.setItem = function (key, value) {
+    if (key !== "lastUrlCalled") keep.call(this, key, value);
+  };
+
+  // The tab has our name, whatever Langflow calls itself in it.
+  new MutationObserver(() => {
+    if (document.title.includes("Langflow")) document.title = document.title.replace("Langflow", "File Processing");
+  }).observe(document.querySelector("title"), { childList: true });
 
   // Whether the load balancer still knows the browser: it sends one that it does not know to the login.
   let asking = false;
@@ -30,10 +42,12 @@
     }
   };
   const open = XMLHttpRequest.prototype.open;
-  XMLHttpRequest.prototype.open = function (...request) {
+  XMLHttpRequest.prototype.open = function (method, address, ...rest) {
     this.addEventListener("error", check);
     this.addEventListener("load", () => this.status === 401 && check());
-    return open.apply(this, request);
+    // Counts of stars and members, which would tell others who works here.
+    const outside = new URL(address, location.href).origin !== location.origin;
+    return open.call(this, method, outside ? "/fileproc/none/" : address, ...rest);
   };
 
   // The logo leads to the first page, which is not one of Langflow's.

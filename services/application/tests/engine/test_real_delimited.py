@@ -151,6 +151,24 @@ def test_a_key_that_excel_is_to_keep_as_text_is_the_text(cell: str) -> None:
     assert preview(data, "x.csv", Departments([PARTS]), given={"part": ["d.parts"]}).rows[0][-1] == "9"
 
 
+@pytest.mark.parametrize(
+    ("cell", "key", "found"),
+    [
+        ("'00501", "00501", "yes"),
+        ("'-4", "-4", "yes"),
+        ("'=A1", "=A1", "yes"),
+        ("'00501", "501", ""),
+        ("'t Hooft", "'t Hooft", "yes"),
+        ("'t Hooft", "t Hooft", ""),
+    ],
+)
+def test_an_apostrophe_that_marks_text_is_no_part_of_a_key(cell: str, key: str, found: str) -> None:
+    lookup = Departments([dataset("d.s", "zip", {"zip": "string", "v": "string"}, {key: {"v": "yes"}})])
+    data = f"zip,name\n{cell},Holtsville\n".encode()
+    result = enrich(data, "x.csv", lookup, given={"zip": ["d.s"]})
+    assert result.data == f"zip,name,zip.d.v\n{cell},Holtsville,{found}\n".encode()
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_a_table_in_a_txt_file_gets_columns_and_no_notes(delimiter: str) -> None:
     data = f"part{delimiter}v\r\nP001{delimiter}1,5\r\nP002{delimiter}2\r\n".encode()

@@ -48,10 +48,15 @@ def with_points(keys: pa.Array, decimal: str | None) -> pa.Array:
 
 
 def as_shown(cells: pa.Array) -> pa.Array:
-    """Cells as a spreadsheet shows them: ``="00501"`` is how Excel keeps the zeros of a number in CSV."""
-    if not pc.any(pc.starts_with(cells, '="')).as_py():
-        return cells
-    return pc.replace_substring_regex(cells, r'^="([^"]*)"$', r"\1")
+    """Cells as a spreadsheet shows them: ``="00501"`` is how Excel keeps the zeros of a number in CSV.
+
+    An apostrophe in front says that what follows is text, and keeps a sign from beginning a formula (``harmless``).
+    """
+    if pc.any(pc.starts_with(cells, '="')).as_py():
+        cells = pc.replace_substring_regex(cells, r'^="([^"]*)"$', r"\1")
+    if pc.any(pc.starts_with(cells, "'")).as_py():
+        cells = pc.replace_substring_regex(cells, r"(?s)^'([0-9=+@-].*)$", r"\1")
+    return cells
 
 
 def json_of(value: Scalar, column: ColumnInfo) -> bytes:

@@ -34,6 +34,9 @@ def test_a_name_is_refused_or_can_be_written_into_a_header(name: str) -> None:
         ("Q3 2026.XLSX", "Q3 2026.enriched.XLSX"),
         ("invoices.csv.gz", "invoices.enriched.csv.gz"),
         ("A.JSONL.GZ", "A.enriched.JSONL.GZ"),
+        ("Old.XLS", "Old.enriched.xlsx"),
+        ("a.ods", "a.enriched.xlsx"),
+        ("a.xlsb", "a.enriched.xlsx"),
     ],
 )
 def test_a_result_is_called_after_its_file(name: str, result: str) -> None:

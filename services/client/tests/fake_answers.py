@@ -60,6 +60,7 @@ PREVIEW: dict[str, Any] = {
         "quote": None,
         "header_row": {"value": 1, "reason": "the first line of the file"},
         "decimal": None,
+        "converted": {"value": "xls", "reason": "The result is a new .xlsx file."},
         "sheets": [{"name": "Data", "header_row": 3, "has_keys": True, "used": True}],
         "options": ["encoding", "delimiter", "header_row"],
     },

@@ -323,6 +323,7 @@ def test_preview_shows_evidence_and_rows_and_leaves_no_file(
     assert "Müller GmbH" in shown
     assert "Not keys: amount" in shown
     assert "--encoding windows-1252  a guess" in shown
+    assert "The result is a new .xlsx file." in shown
     assert "--delimiter ;" in shown
     assert "--sheet 'Data'  gets columns, header in row 3" in shown
     assert service.files == {}

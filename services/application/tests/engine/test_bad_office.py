@@ -46,20 +46,6 @@ def test_a_sheet_that_has_no_room_for_more_columns() -> None:
     assert error.slug == "column-names"
 
 
-def test_a_workbook_of_another_format_is_refused_with_the_way_out() -> None:
-    """Their parts are named as in [MS-XLSB], section 2.1, and in OpenDocument 1.3, part 2, section 3."""
-    binary = repacked(GOOD, {"_rels/.rels": lambda text: text.replace("workbook.xml", "workbook.bin")})
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("content.xml", "<office:document-content/>")
-    for data, kind in ((binary, "XLSB"), (sink.getvalue(), "ODS")):
-        error = refusal(data, "x.xlsx")
-        assert error.slug == "wrong-format"
-        assert f"in the format {kind}" in error.detail
-        assert "saved as .xlsx" in (error.expected or "")
-
-
 @pytest.mark.parametrize("cut", [4, 30, 200, len(GOOD) // 2, -30], ids=["magic", "head", "part", "half", "end"])
 def test_an_archive_that_is_cut_off(cut: int) -> None:
     assert refusal(GOOD[:cut], "x.xlsx").slug == "corrupt-file"

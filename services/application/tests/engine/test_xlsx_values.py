@@ -16,6 +16,7 @@ from services.application.tests.engine.workbooks import (
     opened,
     repacked,
     saved,
+    sheet_xml,
     values,
     with_shared_texts,
     workbook,
@@ -110,6 +111,15 @@ def test_signs_in_front_of_text_and_numbers_stay_as_they_are() -> None:
     )
     sheet = opened(enrich(saved(workbook([["k"], *([str(n)] for n in range(5))])), "x.xlsx", lookup).data)
     assert [(cell.value, cell.data_type) for cell in sheet["B"][1:]] == [(text, "s") for text in texts]
+
+
+@pytest.mark.parametrize("text", ["a", " a", "a ", "a\nb", "a b"])
+def test_white_space_at_the_ends_of_added_text_is_kept_as_excel_keeps_it(text: str) -> None:
+    """XlsxWriter and Excel say so of no other text (ISO/IEC 29500-1, 18.4.12)."""
+    lookup = Departments([dataset("d.s", "k", {"k": "string", "v": "string"}, {"1": {"v": text}})])
+    data = enrich(saved(workbook([["k"], ["1"]])), "x.xlsx", lookup).data
+    assert values(data)[1][1] == text
+    assert (f'<t xml:space="preserve">{text}</t>' in sheet_xml(data)) == (text.strip() != text or "\n" in text)
 
 
 def with_rows(rows: str) -> bytes:

@@ -143,7 +143,10 @@ class DetectedSheet(Model):
 
 
 class Detected(Model):
-    """How a file was read; `options` are those that its format takes."""
+    """How a file was read; `options` are those that its format takes.
+
+    `converted` is the format that the file has, where the result is of another one, and what that means.
+    """
 
     format: str
     encoding: Detection | None = None
@@ -151,6 +154,7 @@ class Detected(Model):
     quote: Detection | None = None
     header_row: Detection | None = None
     decimal: Detection | None = None
+    converted: Detection | None = None
     sheets: tuple[DetectedSheet, ...] = ()
     options: tuple[str, ...] = ()
 

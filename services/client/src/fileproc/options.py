@@ -25,7 +25,9 @@ class Cause(StrEnum):
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, and nothing else.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, as `fileproc jobs` lists it.")]
-InputFile = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSON, XLSX, Parquet, text, PDF, DOCX, …")]
+InputFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CSV, JSON, XLSX, XLS, ODS, Parquet, text, PDF, DOCX, …")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write; - is standard output.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite OUT.")]
 ReportFile = Annotated[

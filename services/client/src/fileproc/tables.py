@@ -201,6 +201,8 @@ def show_preview(out: Console, preview: Preview) -> None:
 def _show_detected(out: Console, detected: Detected) -> None:
     """How the file was read, with the option that says something else."""
     out.print(Text(f"Read as {detected.format.upper()}", "dim"))
+    if detected.converted is not None:
+        out.print(Text(clean(detected.converted.reason), "yellow"), soft_wrap=True)
     for option in ("encoding", "delimiter", "quote", "header_row", "decimal"):
         found: Detection | None = getattr(detected, option)
         if found is not None:

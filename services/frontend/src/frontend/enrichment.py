@@ -14,15 +14,18 @@ from fileproc.client import succeeded
 from fileproc.errors import sentence
 from fileproc.models import FILE_OPTIONS, Cell, Detected, Detection, Job, Preview, Report, UnmatchedKey
 
-FILE_TYPES: Final = ("csv", "tsv", "xlsx", "json", "jsonl", "parquet", "txt", "md", "pdf", "docx", "gz")
+FILE_TYPES: Final = (
+    *("csv", "tsv", "xlsx", "xls", "xlsb", "ods", "json", "jsonl"),
+    *("parquet", "txt", "md", "pdf", "docx", "gz"),
+)
 PREVIEW_ROWS, PREVIEW_COLUMNS, CELL_WIDTH = 5, 6, 40
 LEAST_SECONDS_BETWEEN_UPDATES: Final = 0.5
 MAPPING = re.compile(r"^\s*(?P<column>[^=\n]+?)\s*=\s*(?P<dataset>[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*)\s*$", re.MULTILINE)
 
 NOT_SIGNED_IN: Final = "Your session has expired. Reload this page to sign in again; running jobs continue."
 NOTHING_ATTACHED: Final = (
-    "**Attach a file to enrich.** Press *Attach a file* below, choose one (CSV, TSV, XLSX, JSON, JSON Lines, Parquet, "
-    "TXT, MD, PDF or DOCX), and send it. Nothing has to be written."
+    "**Attach a file to enrich.** Press *Attach a file* below, choose one (CSV, TSV, XLSX, XLS, XLSB, ODS, JSON, "
+    "JSON Lines, Parquet, TXT, MD, PDF or DOCX), and send it. Nothing has to be written."
 )
 ASK_FOR_ACCESS: Final = "If the file belongs to another department, ask its owners, or your help desk, for access."
 GOES_ON: Final = "You may close this page: the work goes on, and the file will be under [Your files](/)."
@@ -187,7 +190,8 @@ def detected_text(found: Detected) -> list[str]:
         state = "gets columns" if sheet.used else "has keys" if sheet.has_keys else "has no keys"
         row = f", header in row {sheet.header_row}" if sheet.header_row else ""
         lines.append(f"- {code(f'sheet = {sheet.name}')} {state}{row}")
-    return lines if len(lines) > 2 else []
+    lines = lines if len(lines) > 2 else []
+    return [plain(found.converted.reason), "", *lines] if found.converted else lines
 
 
 def code(text: str) -> str:

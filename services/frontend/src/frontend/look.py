@@ -53,7 +53,7 @@ SCRIPT: Final = (
     Change("accept:DGr", f"accept:{json.dumps(','.join(f'.{kind}' for kind in FILE_TYPES))}"),
     Change(
         "Attach file (images, pdf, csv, docx, txt, md, json, yaml, xml, html, code files)",
-        "Attach a file (CSV, TSV, XLSX, JSON, JSON Lines, Parquet, TXT, MD, PDF, DOCX, GZ)",
+        "Attach a file (CSV, TSV, XLSX, XLS, XLSB, ODS, JSON, JSON Lines, Parquet, TXT, MD, PDF, DOCX, GZ)",
     ),
     Change(
         "Unsupported attachment type. Supported chat attachments include images, PDF, CSV, DOCX, and common text/code "

@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> ASGIApp:
     from frontend.look import FOLDER
 
     # Langflow shows a message with an attachment only where it knows the extension.
-    TEXT_FILE_TYPES.extend(("tsv", "xlsx", "jsonl", "parquet", "gz"))
+    TEXT_FILE_TYPES.extend(("tsv", "xlsx", "xls", "xlsb", "ods", "jsonl", "parquet", "gz"))
     app: ASGIApp = setup_app(FOLDER)
     if settings.database_url:
         app = database.OneAtATime(app, settings.database_url.get_secret_value())

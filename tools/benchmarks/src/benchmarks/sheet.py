@@ -19,6 +19,11 @@ from benchmarks.invoices import MAPPING
 from local.stack import Stack
 
 ROWS = 1_048_576
+COLUMNS = {
+    "finance.vendors": ["name", "country", "payment_terms"],
+    "hr.employees": ["name", "email"],
+    "legal.contracts": ["title", "end_date"],
+}
 TEXTS = 7
 NUMBERS = 10
 _SAMPLE_SECONDS = 0.1
@@ -67,7 +72,7 @@ def run() -> list[Figure]:
         with fileproc.Client(stack.addresses.api, stack.token("dana")) as client, _peak(stack.pid("worker")) as peak:
             file = client.upload(source)
             started = time.perf_counter()
-            job = client.submit(file.id, mapping=MAPPING)
+            job = client.submit(file.id, mapping=MAPPING, columns=COLUMNS)
             done = client.wait(job.id)
             seconds = time.perf_counter() - started
             if done.status != "succeeded":
@@ -76,7 +81,7 @@ def run() -> list[Figure]:
         pool.submit(read_alone, target).result()
         return [
             Figure("calamine reads 1,048,576 rows x 20 columns", alone, "s"),
-            Figure("the job, three data sets", seconds, "s"),
+            Figure("the job, seven columns of three data sets", seconds, "s"),
             Figure("job / calamine", seconds / alone, "x", bound=4),
             Figure("peak memory of the job's process", max(peak), "MB", bound=400),
         ]

@@ -23,6 +23,7 @@ from application.engine.core.report import MappingReport, Report
 from application.engine.core.run import Run
 from application.engine.core.streams import CountingSink
 from application.engine.core.tally import Tally
+from application.engine.office.legacy.convert import as_xlsx
 from application.engine.registry import ENRICH, check_options
 from common.file_options import DETECT_ALL, FileOptions
 
@@ -52,7 +53,12 @@ def enrich(
     if isinstance(content, UnpackedSource):
         packing = PackingSink(written)
         progress = _of_file(content, source, progress)
+    content, converted = as_xlsx(content, file_format, limits)
+    if converted is not None:
+        progress = _of_converted(content, source, progress)
     run = Run(content, file_format, mapping, lookup, CountingSink(packing or written), progress, limits, options)
+    if converted is not None:
+        run.warnings.append(converted.reason)
     ENRICH[file_format](run)
     if packing is not None:
         packing.finish()
@@ -85,6 +91,11 @@ def _of_file(
 ) -> Callable[[Progress], None]:
     """``progress`` in bytes of the compressed file, whose size is known."""
     return lambda done: progress(replace(done, bytes=content.taken, total_bytes=source.size))
+
+
+def _of_converted(content: Source, source: Source, progress: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """``progress`` as a share of the file before it was converted."""
+    return lambda done: progress(replace(done, bytes=done.bytes * source.size // content.size, total_bytes=source.size))
 
 
 def _report(entry: ColumnMapping, tally: Tally, versions: tuple[str, ...]) -> MappingReport:

@@ -24,6 +24,7 @@ from application.engine.delimited import enrichment as delimited
 from application.engine.json import array as json_array
 from application.engine.json import lines as json_lines
 from application.engine.office import docx
+from application.engine.office.legacy.convert import as_xlsx
 from application.engine.office.xlsx import enrichment as xlsx
 from application.engine.parquet import enrichment as parquet
 from application.engine.pdf import enrichment as pdf
@@ -81,7 +82,9 @@ def read_head(
             known = {*(given or ()), *(name for dataset in datasets for name in (dataset.key, *dataset.aliases))}
             return delimited.read_head(source, file_format, limits, rows, known, options)
         case Format.XLSX:
-            return xlsx.read_head(source, datasets, given, options, limits, rows)
+            source, converted = as_xlsx(source, file_format, limits)
+            head = xlsx.read_head(source, datasets, given, options, limits, rows)
+            return replace(head, detected=replace(head.detected or Detected(file_format.value), converted=converted))
         case Format.PARQUET:
             return replace(parquet.read_head(source, limits, rows), detected=Detected(file_format.value))
         case Format.PDF | Format.DOCX:

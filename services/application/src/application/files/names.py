@@ -9,6 +9,7 @@ from urllib.parse import quote
 from common.problem import Problem
 
 MAX_NAME_BYTES = 255
+_CONVERTED = {".xls", ".xlsb", ".ods"}
 _BIDIRECTIONAL = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -38,10 +39,14 @@ def _invalid(detail: str) -> Problem:
 
 
 def result_name(name: str) -> str:
-    """What the enriched file is called: ``invoices.csv`` becomes ``invoices.enriched.csv``, also before ``.gz``."""
+    """What the enriched file is called: ``invoices.csv`` becomes ``invoices.enriched.csv``, also before ``.gz``.
+
+    The result of ``invoices.xls`` is ``invoices.enriched.xlsx``.
+    """
     packed = name[-3:] if is_packed(name) else ""
     path = PurePosixPath(name.removesuffix(packed))
-    return f"{path.stem}.enriched{path.suffix}{packed}"
+    ending = ".xlsx" if path.suffix.lower() in _CONVERTED else path.suffix
+    return f"{path.stem}.enriched{ending}{packed}"
 
 
 def is_packed(name: str) -> bool:

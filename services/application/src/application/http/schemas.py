@@ -194,7 +194,10 @@ class DetectedSheetDocument(BaseModel):
 
 
 class DetectedDocument(BaseModel):
-    """How the file is read; what its format does not have is missing. `options` are those that its format takes."""
+    """How the file is read; what its format does not have is missing. `options` are those that its format takes.
+
+    `converted` is the format that the file has, where the result is of another one, and what that means.
+    """
 
     format: str
     encoding: DetectionDocument | None
@@ -202,6 +205,7 @@ class DetectedDocument(BaseModel):
     quote: DetectionDocument | None
     header_row: DetectionDocument | None
     decimal: DetectionDocument | None
+    converted: DetectionDocument | None
     sheets: list[DetectedSheetDocument]
     options: list[str]
 

@@ -21,6 +21,9 @@ _BY_EXTENSION = {
     "parq": Format.PARQUET,
     "xlsx": Format.XLSX,
     "xlsm": Format.XLSX,
+    "xls": Format.XLSX,
+    "xlsb": Format.XLSX,
+    "ods": Format.XLSX,
     "txt": Format.TEXT,
     "md": Format.MARKDOWN,
     "markdown": Format.MARKDOWN,
@@ -33,7 +36,7 @@ _EXPECTED = "one of: " + ", ".join(
     + [f".{extension}{_PACKED}" for extension, file_format in _BY_EXTENSION.items() if file_format in PACKABLE]
 )
 _SAVE_AS = {
-    **dict.fromkeys(("xls", "xlsb", "xlt", "ods", "fods", "numbers"), "xlsx"),
+    **dict.fromkeys(("xlt", "fods", "numbers"), "xlsx"),
     **dict.fromkeys(("doc", "dot", "odt", "rtf", "pages"), "docx"),
 }
 """What Office programs can save files of other formats as."""
@@ -42,7 +45,7 @@ _ARCHIVES = {"zip", "7z", "rar", "tar", "tgz", "bz2", "xz", "zst", "gz"}
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MAGIC = (
-    (b"PK\x03\x04", "a ZIP archive, as XLSX and DOCX are", {Format.XLSX, Format.DOCX}),
+    (b"PK\x03\x04", "a ZIP archive, as XLSX, XLSB, ODS and DOCX are", {Format.XLSX, Format.DOCX}),
     (b"PK\x05\x06", "an empty ZIP archive", set[Format]()),
     (b"PAR1", "Parquet", {Format.PARQUET}),
     (b"PARE", "Parquet with an encrypted footer", {Format.PARQUET}),
@@ -75,6 +78,8 @@ def detect_format(name: str, head: bytes) -> Format:
         head = unpacked_head(head, HEAD_BYTES)
     if not head:
         raise InputError("empty-file", "The file is empty", "The file has no content.", expected="a file with content")
+    if head.startswith(_OLE) and ending == ".xls":
+        return file_format
     if head.startswith(_OLE) and file_format in {Format.XLSX, Format.DOCX}:
         raise InputError(
             "encrypted-file",

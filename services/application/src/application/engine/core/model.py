@@ -265,7 +265,10 @@ class DetectedSheet:
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """How a file is read; what does not apply to its format, or is not there (a header), is missing."""
+    """How a file is read; what does not apply to its format, or is not there (a header), is missing.
+
+    ``converted`` is the format that the file has, where the result is of another one, and what that means.
+    """
 
     format: str
     encoding: Detection | None = None
@@ -273,6 +276,7 @@ class Detected:
     quote: Detection | None = None
     header_row: Detection | None = None
     decimal: Detection | None = None
+    converted: Detection | None = None
     sheets: tuple[DetectedSheet, ...] = ()
 
 

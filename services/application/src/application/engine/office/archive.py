@@ -27,7 +27,7 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _LEVEL = 2
 """Of compression: a third of the usual one's time, for a sixth more bytes. Excel's own choice is as quick."""
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -70,7 +70,7 @@ class Archive:
         self._unpacked: dict[str, int] = {}
         self._until = time.thread_time() + limits.unpacked_seconds
         file = SourceFile(source)
-        if file.read(len(_OLE)) == _OLE:
+        if file.read(len(OLE)) == OLE:
             raise self._encrypted()
         file.seek(0)
         with self._damage():

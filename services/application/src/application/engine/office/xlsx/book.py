@@ -6,7 +6,6 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from application.engine.core.errors import InputError
 from application.engine.office.archive import Archive
 from application.engine.office.package import Relations, main_part, readable, relations_of
 from application.engine.office.xlsx.number_formats import Formats
@@ -31,11 +30,7 @@ class Book:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        if archive.find("content.xml") is not None and archive.find("mimetype") is not None:
-            raise _wrong_format("ODS")
         part = main_part(archive, "xl/workbook.xml")
-        if part.lower().endswith(".bin"):
-            raise _wrong_format("XLSB")
         relations = relations_of(archive, part)
         with readable(archive, part):
             found = elements(archive.chunks(part))
@@ -89,12 +84,3 @@ class Book:
 
 def _is_true(value: str | None) -> bool:
     return value in {"1", "true"}
-
-
-def _wrong_format(kind: str) -> InputError:
-    return InputError(
-        "wrong-format",
-        "The file is not what its name says",
-        f"The name says XLSX, but the content is a workbook in the format {kind}.",
-        expected="the file saved as .xlsx: open it in the program that it is from, and save a copy",
-    )

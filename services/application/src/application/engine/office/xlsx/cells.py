@@ -84,7 +84,9 @@ class Cells:
         self._cut += len(text) > _MAX_TEXT
         inside = xml_text(text[:_MAX_TEXT])
         shown = f' s="{style}"' if style else ""
-        return _cell(index, f'{shown} t="inlineStr"><is><t xml:space="preserve">{inside}</t></is></c>')
+        # Excel takes white space at the ends for none of the text; a full sheet has no room to say so of each one.
+        space = ' xml:space="preserve"' if "\n" in text or text != text.strip() else ""
+        return _cell(index, f'{shown} t="inlineStr"><is><t{space}>{inside}</t></is></c>')
 
 
 def _cell(index: int, rest: str) -> bytes:

@@ -198,6 +198,7 @@ def test_option_that_does_not_fit_is_refused_with_what_would_be_right(
         ({"delimiter": "ab"}, "'ab' is not valid; give one ASCII character"),
         ({"delimiter": "a"}, "'a' is not valid; give a character that is no letter"),
         ({"quote": "«"}, "'«' is not valid"),
+        ({"delimiter": {";": 1}}, "is not valid"),
         ({"quote": 1}, "1 is not valid"),
         ({"decimal": ";"}, "';' is not valid; give . or ,"),
         ({"encoding": "klingon"}, "'klingon' is not valid; give one of: utf-8"),

@@ -121,7 +121,7 @@ class FileOptions(BaseModel):
     @field_validator("delimiter", mode="before")
     @classmethod
     def _a_delimiter(cls, value: Any) -> Any:
-        if value in _TAB_NAMES:
+        if isinstance(value, str) and value in _TAB_NAMES:
             return "tab"
         if value is not None and not (isinstance(value, str) and re.fullmatch(r"[ -~\x1f]", value)):
             raise _wrong(value, "one ASCII character such as ; or tab")

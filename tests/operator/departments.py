@@ -196,6 +196,12 @@ WRONG: dict[str, tuple[Object, str, bool]] = {
         "no node has more than 7 cores",
         False,
     ),
+    "less disk than a server needs": (department("finance", server={"storage": "5M"}), "and at least 1Gi", False),
+    "more disk than any node has": (
+        department("finance", server={"storage": "2Ti"}),
+        "no node has more than 80Gi to give",
+        False,
+    ),
     "a word for yes": (
         department("finance", server={"spreadAcrossZones": "yes"}),
         'got "string", expected "boolean"',
@@ -348,6 +354,7 @@ RIGHT: dict[str, Object] = {
         server={
             "replicas": {"min": 2, "max": 2},
             "resources": {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1024Mi"}},
+            "storage": "20Gi",
             "spreadAcrossZones": False,
         },
     ),

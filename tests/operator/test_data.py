@@ -56,6 +56,7 @@ def server(cluster: World, aws: str, folder: Path) -> Iterator[None]:
         "DEPARTMENT": NAME,
         "DEPARTMENT_FILE": str(folder / "department.yaml"),
         "DEPARTMENT_DATA_BUCKET": BUCKET,
+        "DATA_DIRECTORY": str(folder / "data"),
         "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL": aws,
         "AWS_ACCESS_KEY_ID": "local",

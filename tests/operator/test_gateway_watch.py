@@ -143,6 +143,7 @@ def department_server(world: World, cluster: Cluster, folder: Path) -> Iterator[
         "DEPARTMENT": "research",
         "DEPARTMENT_FILE": str(file),
         "DEPARTMENT_DATA_BUCKET": BUCKET,
+        "DATA_DIRECTORY": str(folder / "mcp-research"),
         "AWS_REGION": "us-east-1",
         **{name.upper(): value for name, value in cluster.identity("mcp-research").items()},
     }

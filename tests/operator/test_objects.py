@@ -145,6 +145,16 @@ def test_a_repeated_apply_of_the_same_department_changes_nothing(cluster: World,
     cluster.remove("after-finance")
 
 
+def test_storage_is_the_volume_and_what_the_node_must_have(cluster: World) -> None:
+    cluster.kubectl.apply(department("roomy", server={"storage": "20Gi"}))
+    cluster.wait_for_reason("roomy", Ready="Serving")
+    pod = cluster.objects("roomy")["deployment"]["spec"]["template"]["spec"]
+    assert [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "data"] == [{"sizeLimit": "20Gi"}]
+    resources = pod["containers"][0]["resources"]
+    assert {resources[kind]["ephemeral-storage"] for kind in ("requests", "limits")} == {"20Gi"}
+    cluster.remove("roomy")
+
+
 def test_a_limit_below_the_templates_request_is_a_condition_with_advice(cluster: World) -> None:
     cluster.kubectl.apply(department("tight", server={"resources": {"limits": {"memory": "64Mi"}}}))
     document = cluster.wait_for_reason("tight", UpToDate="NotMade")

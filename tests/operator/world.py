@@ -255,8 +255,8 @@ def node(name: str, zone: str, memory: str) -> Object:
             "labels": {"topology.kubernetes.io/zone": zone, "kubernetes.io/hostname": name},
         },
         "status": {
-            "allocatable": {"cpu": "256", "memory": memory, "pods": "2000"},
-            "capacity": {"cpu": "256", "memory": memory, "pods": "2000"},
+            "allocatable": {"cpu": "256", "memory": memory, "ephemeral-storage": "8Ti", "pods": "2000"},
+            "capacity": {"cpu": "256", "memory": memory, "ephemeral-storage": "8Ti", "pods": "2000"},
         },
     }
 

@@ -238,8 +238,9 @@ def test_memory_is_limited_and_processors_are_not(name: str) -> None:
     found = [each for _, pod in pod_templates(overlay(name)) for each in containers(pod)]
     assert found or name.partition("/")[2] == "namespace"
     for container in found:
-        assert container["resources"]["limits"].keys() == {"memory"}
-        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        disk = {"ephemeral-storage"} if container["name"] == "mcp-server" else set()
+        assert container["resources"]["limits"].keys() == {"memory", *disk}
+        assert container["resources"]["requests"].keys() == {"cpu", "memory", *disk}
 
 
 def test_a_service_has_the_same_name_in_every_tree() -> None:

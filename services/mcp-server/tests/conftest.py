@@ -267,6 +267,7 @@ def serve(s3: "S3Client", api_server: ApiServer, tmp_path_factory: pytest.TempPa
             "cluster_issuer": ISSUER,
             "service_account": f"mcp-{name}",
             "service_account_token_file": folder / "token",
+            "data_directory": folder / "data",
         }
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         with socket.create_server(("127.0.0.1", 0)) as listener:

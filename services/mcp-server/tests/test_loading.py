@@ -7,6 +7,7 @@ import io
 import json
 import re
 import string
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.departments import Dataset
+from mcp_server.building import Limits, build
 from mcp_server.datasets import DataTable
 from mcp_server.errors import BrokenObject
+
+LIMITS = Limits(free_bytes=lambda: 1 << 30, read_share=lambda: 1)
 
 
 def load(data: bytes | str, ending: str, **spec: Any) -> DataTable:
     dataset = Dataset(name="things", object=f"things.{ending}", **{"key": "id"} | spec)
-    return DataTable.load(dataset, "v1", data if isinstance(data, bytes) else data.encode())
+    with tempfile.TemporaryDirectory() as folder:
+        build(dataset, "v1", io.BytesIO(data if isinstance(data, bytes) else data.encode()), Path(folder), LIMITS)
+        return DataTable(dataset, Path(folder))
 
 
 def values(table: DataTable, key: str) -> dict[str, Any] | None:

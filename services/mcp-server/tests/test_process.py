@@ -39,6 +39,7 @@ def environment(running: "Running", port: int, metrics_port: int) -> dict[str, s
         "CLUSTER_ISSUER": settings.cluster_issuer,
         "SERVICE_ACCOUNT": settings.service_account,
         "SERVICE_ACCOUNT_TOKEN_FILE": str(settings.service_account_token_file),
+        "DATA_DIRECTORY": str(settings.data_directory / "process"),
     }
 
 

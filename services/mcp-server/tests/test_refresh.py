@@ -156,18 +156,6 @@ async def test_a_changed_department_counts_before_its_data_is_looked_at_again(ow
         await until(served)
 
 
-async def test_an_object_above_the_limit_is_not_loaded(own_finance: Any, until: "Until") -> None:
-    async with own_finance(settings=OFTEN | {"max_object_bytes": 2000}) as finance:
-        finance.put("rates.csv", RATES + "X,1\n" * 1000)
-
-        async def noticed() -> bool:
-            error = await finance.error_of("rates")
-            return error is not None and "at most 2000 are loaded" in error
-
-        await until(noticed)
-        assert (await finance.call("finance_lookup_rates", {"keys": ["EUR"]}))["rows"][0]["matched"]
-
-
 async def test_data_is_served_while_s3_is_away(
     own_finance: Any, until: "Until", monkeypatch: pytest.MonkeyPatch
 ) -> None:

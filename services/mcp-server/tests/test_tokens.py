@@ -106,6 +106,7 @@ async def test_health_needs_no_token_and_readiness_tells_no_data(finance: "Runni
         "duplicate_keys",
         "blank_keys",
         "error",
+        "building",
     }
 
 

@@ -41,6 +41,7 @@ FACTS = {
     "COGNITO_DOMAIN_URL": NOBODY,
     "COGNITO_ISSUER": NOBODY,
     "COGNITO_PUBLIC_CLIENT_ID": "page",
+    "DATA_DIRECTORY": f"{WRITABLE}/data",
     "DEPARTMENT": "finance",
     "DEPARTMENT_DATA_BUCKET": "data",
     "DEPARTMENT_FILE": f"{WRITABLE}/department.yaml",

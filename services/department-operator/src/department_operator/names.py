@@ -16,6 +16,7 @@ PROVES_ANNOTATION: Final = f"{GROUP}/proves-pod-template"
 POD_TEMPLATE: Final = "mcp-server"
 CONTAINER: Final = "mcp-server"
 DEPARTMENT_VOLUME: Final = "department"
+DATA_VOLUME: Final = "data"
 DEPARTMENT_FILE: Final = "department.yaml"
 
 

@@ -10,6 +10,7 @@ import yaml
 from department_operator.names import (
     API_VERSION,
     CONTAINER,
+    DATA_VOLUME,
     DEPARTMENT_FILE,
     DEPARTMENT_LABEL,
     DEPARTMENT_VOLUME,
@@ -185,6 +186,10 @@ def _pod(department: Mapping[str, Any], template: Template) -> Object:
     for kind in ("requests", "limits"):
         if kind in asked:
             resources[kind] = resources.get(kind, {}) | asked[kind]
+    if "storage" in server:
+        for kind in ("requests", "limits"):
+            resources.setdefault(kind, {})["ephemeral-storage"] = server["storage"]
+        _named(spec.get("volumes", []), DATA_VOLUME, "volume")["emptyDir"] = {"sizeLimit": server["storage"]}
     volume = _named(spec.get("volumes", []), DEPARTMENT_VOLUME, "volume")
     volume.setdefault("configMap", {})["name"] = server_name(name)
     constraints = [_spread(name, HOST, "ScheduleAnyway")]

@@ -67,6 +67,8 @@ class Catalog:
         states = self._store.states(view.department)
         source, entitlements = self._made.get(view.restricted, (None, None))
         if entitlements is None or source is not states or entitlements.view.department is not view.department:
+            # Older data sets are released at once: their disk space is not free as long as something refers to them.
+            self._made = {seen: made for seen, made in self._made.items() if made[0] is states}
             entitlements = self._make(view, states)
             self._made[view.restricted] = (states, entitlements)
         return entitlements

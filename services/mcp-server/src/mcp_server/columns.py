@@ -1,7 +1,7 @@
-"""Columns in Arrow's memory; what is asked for becomes values as JSON has them."""
+"""Columns in Arrow's format; what is asked for becomes values as JSON has them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 SLICE_ROWS: Final = 5000
 """Arrow holds the interpreter's lock while it converts; between slices, requests are answered."""
+
+_TYPE: Final = b"type"
+_NUMBERS: Final = b"numbers"
 
 Rows = NDArray[np.integer[Any]]
 
@@ -25,24 +28,19 @@ class Column:
 
 
 class Values:
-    """One column.
+    """One column, whose chunks may lie in a file that is mapped into memory.
 
     Attributes:
-        type: The name of its Arrow type, which may be another one than that in which it is kept.
+        type: The name of its Arrow type in the object, which may be another one than that in which it is kept.
     """
 
-    def __init__(self, kept: pa.ChunkedArray, kind: str | None = None, *, as_numbers: bool = False) -> None:
-        """Keep an array.
-
-        Args:
-            kept: The values; of type `kind`, unless that is given.
-            as_numbers: They are texts of JSON numbers, because whole ones and others are to stay what they are.
-        """
-        self.type = str(kept.type) if kind is None else kind
-        self._kind = kept.type
-        self._chunks: list[pa.Array] = kept.chunks
-        self._starts = np.cumsum([0, *map(len, self._chunks)])
-        self._shown = _numbers if as_numbers else _shown(kept.type)
+    def __init__(self, field: pa.Field, chunks: Sequence[pa.Array]) -> None:
+        """Show the values of a column of which `field_of` made the field."""
+        details = field.metadata or {}
+        self.type = details.get(_TYPE, str(field.type).encode()).decode()
+        self._chunks = chunks
+        self._starts = np.cumsum([0, *map(len, chunks)])
+        self._shown = _numbers if _NUMBERS in details else shown(field.type)
 
     def at(self, rows: Rows) -> list[Any]:
         """The values of some rows, in their order."""
@@ -50,26 +48,20 @@ class Values:
             # One key is what most calls ask for, and a slice costs a tenth of a selection.
             chunk = int(self._starts.searchsorted(rows[0], "right")) - 1
             return self._shown(self._chunks[chunk].slice(int(rows[0] - self._starts[chunk]), 1))
-        if len(self._chunks) == 1:
-            return self._shown(self._chunks[0].take(pa.array(rows)))
-        found: list[Any] = [None] * len(rows)
-        chunks = np.searchsorted(self._starts, rows, "right") - 1
-        for chunk in np.unique(chunks).tolist():
-            places = np.flatnonzero(chunks == chunk)
-            taken = self._chunks[chunk].take(pa.array(rows[places] - self._starts[chunk]))
-            for place, value in zip(places.tolist(), self._shown(taken), strict=True):
-                found[place] = value
-        return found
-
-    def check(self) -> None:
-        """See that every value can be shown, which a look-up is too late for.
-
-        Raises:
-            ValueError, OverflowError, ArrowException: One cannot; a time stamp after the year 9999, for example.
-        """
-        if pa.types.is_temporal(self._kind) or pa.types.is_nested(self._kind) or pa.types.is_dictionary(self._kind):
-            for _ in self.slices():
-                pass
+        if not len(rows):
+            return []
+        # In the order of the file, each chunk at once.
+        order = np.argsort(rows)
+        in_order = rows[order]
+        chunks = np.searchsorted(self._starts, in_order, "right") - 1
+        numbers, firsts = np.unique(chunks, return_index=True)
+        taken = [
+            self._chunks[number].take(pa.array(some - self._starts[number]))
+            for number, some in zip(numbers.tolist(), np.split(in_order, firsts[1:]), strict=True)
+        ]
+        as_asked = np.empty(len(rows), np.int64)
+        as_asked[order] = np.arange(len(rows))
+        return self._shown(pa.concat_arrays(taken).take(pa.array(as_asked)))
 
     def slices(self) -> Iterator[list[Any]]:
         """All values, some thousands at a time."""
@@ -78,15 +70,53 @@ class Values:
                 yield self._shown(chunk.slice(start, SLICE_ROWS))
 
 
+def field_of(name: str, kept: pa.DataType, kind: str | None = None, *, as_numbers: bool = False) -> pa.Field:
+    """The field of a column in a file of ours.
+
+    Args:
+        name: The column's.
+        kept: The type in which it is kept.
+        kind: The name of its type in the object, where that is another one.
+        as_numbers: It is kept as texts of JSON numbers, because whole ones and others are to stay what they are.
+    """
+    return pa.field(name, kept, metadata={_TYPE: kind or str(kept)} | ({_NUMBERS: ""} if as_numbers else {}))
+
+
+def kept_type(kind: pa.DataType) -> pa.DataType:
+    """The type in which `keepable` keeps arrays of a type."""
+    if pa.types.is_dictionary(kind):
+        return kept_type(kind.value_type)
+    return pa.string() if pa.types.is_nested(kind) else kind
+
+
+def keepable(array: pa.Array) -> pa.Array:
+    """The array as it is kept: flat, and with values that can all be shown, which a look-up is too late for.
+
+    Raises:
+        ValueError, OverflowError, ArrowException: One cannot; a time stamp after the year 9999, for example.
+    """
+    if pa.types.is_dictionary(array.type):
+        return keepable(array.dictionary_decode())
+    if pa.types.is_nested(array.type):
+        return pa.array(_shown_slices(array), pa.string())
+    if pa.types.is_temporal(array.type):
+        for _ in _shown_slices(array):
+            pass
+    return array
+
+
+def _shown_slices(array: pa.Array) -> Iterator[Any]:
+    show = shown(array.type)
+    for start in range(0, len(array), SLICE_ROWS):
+        yield from show(array.slice(start, SLICE_ROWS))
+
+
 def _numbers(array: pa.Array) -> list[Any]:
     return [None if text is None else orjson.loads(text) for text in array.to_pylist()]
 
 
-def _shown(kind: pa.DataType) -> Callable[[pa.Array], list[Any]]:
+def shown(kind: pa.DataType) -> Callable[[pa.Array], list[Any]]:
     """What turns arrays of a type into values as JSON has them: dates and decimals as strings, no number as null."""
-    if pa.types.is_dictionary(kind):
-        shown = _shown(kind.value_type)
-        return lambda array: shown(array.dictionary_decode())
     if pa.types.is_date(kind):
         return lambda array: list(array.cast(pa.date32()).cast(pa.string()).to_pylist())
     convert = _conversion(kind)

@@ -1,83 +1,81 @@
-"""A data set in memory, in columns: found by key, searched by text, never changed once made."""
+"""A data set on disk, in columns: found by key, searched by text, never changed once built."""
 
+import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from common.departments import Dataset
 from common.keys import key_text
+from mcp_server import table_file
+from mcp_server.building import MANIFEST, TABLE, Manifest, check_columns
 from mcp_server.columns import Column
-from mcp_server.errors import BrokenObject
+from mcp_server.encoded_rows import EncodedRows
+from mcp_server.errors import ToolError
 from mcp_server.key_index import NOT_FOUND, KeyIndex
-from mcp_server.loading import Table, load_table
+from mcp_server.row_order import RowOrder, RowOrderWriter
 from mcp_server.text_index import TextIndex
 
-MAX_ENCODED_ROWS = 100_000
-"""Rows that are kept as JSON for one choice of columns: some 200 bytes each."""
+ENCODED_ROWS = EncodedRows(64 << 20)
+"""Of all tables together."""
 
-MAX_ENCODED_CHOICES = 4
+MOST_SEARCHED_ROWS = 250_000
+"""An index of texts takes up to a kilobyte a row of memory, twice while a new version is prepared."""
 
-NUMBERS = ("int", "uint", "float", "double", "halffloat", "decimal")
-"""How the names of Arrow's types of numbers start."""
+DAY_SHIFT = np.uint64(40)
+"""The bits below a day: enough for the rows of any table."""
 
 
 class DataTable:
     """One version of a data set.
 
     Attributes:
+        folder: Where it is.
         version: The object's ETag.
         loaded_at: Seconds since the epoch.
+        row_count: Rows that can be found.
         columns: All of them, the key first.
         duplicate_keys: Rows that are not served, because an earlier row has their key.
         blank_keys: Rows that are not served, because they have no key.
     """
 
-    def __init__(self, spec: Dataset, version: str, table: Table) -> None:
-        """Index `table` by the data set's key.
+    def __init__(self, spec: Dataset, folder: Path) -> None:
+        """Open what `build` put into a folder.
 
         Raises:
-            BrokenObject: A column that the Department names is not there, or no row has a key.
+            BrokenObject: It lacks a column that the Department names.
         """
-        _check_columns(spec, table)
+        self._values = table_file.read(folder / TABLE)
+        check_columns(spec, self._values)
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         self.spec = spec
-        self.version = version
-        self.loaded_at = time.time()
-        self._values = table.columns
-        others = [name for name in table.columns if name != spec.key]
-        self.columns = tuple(Column(name, table.columns[name].type) for name in (spec.key, *others))
-        keys = table.columns[spec.key]
-        self._rows = KeyIndex(
-            ([key_text(value) for value in values] for values in keys.slices()),
-            numeric=keys.type.startswith(NUMBERS),
-        )
-        self.blank_keys, self.duplicate_keys = self._rows.blank_keys, self._rows.duplicate_keys
-        if not self.row_count:
-            raise BrokenObject(f"{spec.object} has no row with a key in {spec.key}")
+        self.folder = folder
+        self.version, self.loaded_at = manifest.version, manifest.loaded_at
+        self.blank_keys, self.duplicate_keys = manifest.blank_keys, manifest.duplicate_keys
+        self.row_count = manifest.row_count - manifest.blank_keys - manifest.duplicate_keys
+        others = [name for name in self._values if name != spec.key]
+        self.columns = tuple(Column(name, self._values[name].type) for name in (spec.key, *others))
+        self._all_rows = manifest.row_count
+        self._rows = KeyIndex(folder, self._values[spec.key], manifest.row_count)
         self._indexes: dict[tuple[tuple[str, ...], bool], TextIndex] = {}
-        self._dates: dict[str, list[tuple[date, str]]] = {}
+        self._dates: dict[str, RowOrder] = {}
         self._making = threading.Lock()
-        self._choices: dict[tuple[str, ...], dict[str, orjson.Fragment]] = {}
-
-    @classmethod
-    def load(cls, spec: Dataset, version: str, data: bytes) -> "DataTable":
-        """Read an object's bytes; raises `BrokenObject`."""
-        return cls(spec, version, load_table(spec.object, data))
-
-    @property
-    def row_count(self) -> int:
-        """Rows that can be found."""
-        return len(self._rows.served)
+        self._identity = object()
 
     @property
     def keys(self) -> Iterator[str]:
         """All keys, in the order of the object."""
         return (key for _, keys in self._rows.with_keys() for key in keys)
+
+    @property
+    def searchable(self) -> bool:
+        """Whether its texts can be searched."""
+        return self.row_count <= MOST_SEARCHED_ROWS
 
     def fits(self, spec: Dataset) -> bool:
         """Whether this table is what `spec` describes, so that it can be served by the rules of `spec`."""
@@ -100,32 +98,23 @@ class DataTable:
 
         The values are a JSON object that is encoded already, and kept, because many callers look up the same rows.
         """
-        known = self._encoded_rows(tuple(columns))
+        choice = (self._identity, tuple(columns))
+        known = ENCODED_ROWS.of(choice)
         texts = [key.strip() for key in keys]
         encoded = [known.get(text) for text in texts]
         if new := list({text: None for text, one in zip(texts, encoded, strict=True) if one is None}):
-            fragments = self._encoded(new, columns)
+            fragments = ENCODED_ROWS.add(choice, self._found(new, columns))
             encoded = [fragments.get(text) if one is None else one for text, one in zip(texts, encoded, strict=True)]
-            if len(known) + len(fragments) > MAX_ENCODED_ROWS:
-                known.clear()
-            known.update(fragments)
         return [
             {"key": key, "matched": False} if values is None else {"key": key, "matched": True, "values": values}
             for key, values in zip(keys, encoded, strict=True)
         ]
 
-    def _encoded(self, texts: Sequence[str], columns: Sequence[str]) -> dict[str, orjson.Fragment]:
-        """The values of those keys that are there, each as one JSON object."""
+    def _found(self, texts: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Those keys that are there, with the values of their rows."""
         found = [(text, row) for text, row in zip(texts, self._rows.find(texts), strict=True) if row != NOT_FOUND]
         values = self._at([row for _, row in found], columns)
-        return {text: orjson.Fragment(orjson.dumps(each)) for (text, _), each in zip(found, values, strict=True)}
-
-    def _encoded_rows(self, columns: tuple[str, ...]) -> dict[str, orjson.Fragment]:
-        known = self._choices.pop(columns, None)
-        self._choices[columns] = known = {} if known is None else known
-        while len(self._choices) > MAX_ENCODED_CHOICES:
-            del self._choices[next(iter(self._choices))]
-        return known
+        return ((text, each) for (text, _), each in zip(found, values, strict=True))
 
     def _at(self, rows: Sequence[int], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         if not columns:
@@ -134,20 +123,30 @@ class DataTable:
         values = (self._values[name].at(places) for name in columns)
         return (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
 
-    def dates(self, column: str) -> list[tuple[date, str]]:
-        """The dates of one column with their keys, in order; values that are no ISO 8601 date are left out.
+    def dated(self, column: str, first: date, last: date, limit: int) -> tuple[int, list[tuple[date, str]]]:
+        """The keys of the rows whose date in a column is within two dates, by date: how many there are, and the first.
 
-        The first call sorts the column, so call it from a thread.
+        A value that is no ISO 8601 date is in none. The first call sorts the column, so call it from a thread.
         """
-        if column not in self._dates:
-            with self._making:
-                found = (
-                    (_date(value), key)
-                    for rows, keys in self._rows.with_keys()
-                    for value, key in zip(self._values[column].at(rows), keys, strict=True)
-                )
-                self._dates[column] = sorted((day, key) for day, key in found if day is not None)
-        return self._dates[column]
+        with self._making:
+            if column not in self._dates:
+                self._dates[column] = self._by_date(column)
+        order = self._dates[column]
+        days = np.array([[first.toordinal()], [last.toordinal()]], np.uint64) << DAY_SHIFT
+        (start,), (end,) = order.spans(*days)
+        places = slice(int(start), min(int(end), int(start) + limit))
+        ordinals = (order.numbers(places) >> DAY_SHIFT).tolist()
+        keys = self._rows.keys_of(order.rows(places))
+        return int(end - start), [(date.fromordinal(day), key) for day, key in zip(ordinals, keys, strict=True)]
+
+    def _by_date(self, column: str) -> RowOrder:
+        with tempfile.NamedTemporaryFile(dir=self.folder) as file:
+            writer = RowOrderWriter(Path(file.name), self._all_rows)
+            for rows, _ in self._rows.with_keys():
+                days = np.fromiter(map(_day, self._values[column].at(rows)), np.uint64, len(rows))
+                writer.add(days[days > 0] << DAY_SHIFT, rows[days > 0])
+            writer.sort()
+            return RowOrder(Path(file.name), self._all_rows)
 
     def text_index(self, columns: Sequence[str], *, passages: bool = False) -> TextIndex:
         """The index that a search over `columns` uses. The first call for a choice makes it, so call it from a thread.
@@ -155,7 +154,15 @@ class DataTable:
         Args:
             columns: Only these count, and so only these can have an influence on what is found.
             passages: Each sentence is an entry of its own, rather than the whole text.
+
+        Raises:
+            ToolError: There are too many rows.
         """
+        if not self.searchable:
+            raise ToolError(
+                f"{self.spec.name} has {self.row_count:,} rows, and at most {MOST_SEARCHED_ROWS:,} can be searched: "
+                f"look rows up by {self.spec.key}"
+            )
         choice = (tuple(columns), passages)
         if choice not in self._indexes:
             # One thread makes it; others that need it wait.
@@ -174,12 +181,16 @@ class DataTable:
 
     def prepare(self) -> None:
         """Make the indexes of the data set's own search, with and without restricted columns."""
+        if not self.searchable:
+            return
         for hidden in (frozenset(self.spec.restricted_columns), frozenset[str]()):
             if columns := [name for name in self.spec.search if name not in hidden]:
                 self.text_index(columns)
 
     def prepare_like(self, older: "DataTable") -> None:
         """Make the indexes that the older version has, so that the first search of the new one does not wait."""
+        if not self.searchable:
+            return
         for columns, passages in older.indexed:
             self.text_index(columns, passages=passages)
 
@@ -189,18 +200,9 @@ class DataTable:
         return list(self._indexes)
 
 
-def _date(value: object) -> date | None:
+def _day(value: object) -> int:
+    """The ordinal of a date; 0 for what is none."""
     try:
-        return date.fromisoformat(str(value).strip()[:10])
+        return date.fromisoformat(str(value).strip()[:10]).toordinal()
     except ValueError:
-        return None
-
-
-def _check_columns(spec: Dataset, table: Table) -> None:
-    missing = [name for name in (spec.key, *spec.search) if name not in table.columns]
-    public = [name for name in missing if name not in spec.restricted_columns]
-    if public:
-        raise BrokenObject(f"{spec.object} lacks the column {', '.join(public)}")
-    if missing or not set(spec.restricted_columns) <= table.columns.keys():
-        # The message is for everyone who may use the department; the names of restricted columns are not.
-        raise BrokenObject(f"{spec.object} lacks a column that is named in restrictedColumns")
+        return 0

@@ -1,107 +1,168 @@
-"""Rows by the text of their key, in arrays: sixteen bytes a row, and the texts."""
+"""Rows by the text of their key, in files that are mapped into memory: some ten bytes a row."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
+from xxhash import xxh3_64_intdigest
 
-from common.keys import number_text, other_text
+from common.keys import key_text, number_text, other_text
 from mcp_server.columns import SLICE_ROWS, Rows, Values
-from mcp_server.hash_index import HashIndex, hashes_of
+from mcp_server.row_order import Numbers, RowOrder, RowOrderWriter, mapped
 
 NOT_FOUND: Final = -1
 
+_WHOLE_NUMBERS: Final = ("int", "uint")
+_NUMBERS: Final = ("float", "double", "halffloat", "decimal")
+"""How the names of Arrow's types start whose values can be written in more than one way."""
+
+_SERVED: Final = "served"
+_BY_TEXT: Final = "by-text"
+_BY_OTHER_TEXT: Final = "by-other-text"
+
+
+class _Keys:
+    """The texts of a column's keys."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._numeric = values.type.startswith((*_WHOLE_NUMBERS, *_NUMBERS))
+        # 1.10 and 1.1 are one key of a column of numbers.
+        self._text: Callable[[Any], str] = _number_text if values.type.startswith(_NUMBERS) else key_text
+
+    def at(self, rows: Rows) -> list[str]:
+        """The texts of some rows' keys; an empty one is no key."""
+        return [self._text(value) for value in self._values.at(rows)]
+
+    def slices(self) -> Iterator[list[str]]:
+        """The texts of all rows' keys, some thousands at a time."""
+        for values in self._values.slices():
+            yield [self._text(value) for value in values]
+
+    def other(self, text: str) -> str:
+        """The text to try where no key is written like this one."""
+        return other_text(text, numeric=self._numeric)
+
+    def has_other(self, text: str) -> bool:
+        """Whether a key with this text is also found by another one."""
+        return not self._numeric and text.endswith("0") and self.other(text) != text
+
 
 class KeyIndex:
-    """The rows that are served: the first one of each key, and none without a key.
+    """The rows that are served: the first one of each key, and none without a key."""
 
-    Attributes:
-        served: Those rows, in the order of the object.
-        blank_keys: Rows without a key.
-        duplicate_keys: Rows whose key an earlier row has.
-    """
+    def __init__(self, folder: Path, keys: Values, row_count: int) -> None:
+        """Open what `build` wrote for this column."""
+        self._keys = _Keys(keys)
+        self._served: NDArray[np.bool_] = mapped(folder / _SERVED, np.bool_)
+        self._by_text = RowOrder(folder / _BY_TEXT, row_count)
+        self._by_other_text = RowOrder(folder / _BY_OTHER_TEXT, row_count)
 
-    def __init__(self, texts: Iterable[Sequence[str]], *, numeric: bool) -> None:
-        """Index the texts of all rows' keys, which come some thousands at a time; an empty text is no key.
-
-        Args:
-            numeric: The column is one of numbers, so that `1.10` and `1.1` are one key.
-        """
-        self._numeric = numeric
-        kept, hashes = [pa.array([], pa.large_string())], [hashes_of(())]
-        for some in texts:
-            written = [number_text(text) or text for text in some] if numeric else some
-            kept.append(pa.array(written, pa.large_string()))
-            hashes.append(hashes_of(written))
-        self._texts = Values(pa.chunked_array([pa.concat_arrays(kept)]))
-        every = np.concatenate(hashes)
-        rows = np.flatnonzero(every != hash(""))
-        every_key = HashIndex(every[rows], rows)
-        repeated = self._repeated(every_key)
-        self.blank_keys = len(every) - len(rows)
-        self.duplicate_keys = int(np.count_nonzero(repeated))
-        self._first = every_key.only(~repeated)
-        self.served: Rows = np.sort(self._first.rows)
-        self._by_other = self._other_texts()
+    def keys_of(self, rows: Rows) -> list[str]:
+        """The keys of some rows."""
+        return self._keys.at(rows)
 
     def with_keys(self) -> Iterator[tuple[Rows, list[str]]]:
         """The rows that are served with their keys, some thousands at a time."""
-        for start in range(0, len(self.served), SLICE_ROWS):
-            rows = self.served[start : start + SLICE_ROWS]
-            yield rows, self._texts.at(rows)
+        for start in range(0, len(self._served), SLICE_ROWS):
+            rows = np.flatnonzero(self._served[start : start + SLICE_ROWS]) + start
+            yield rows, self._keys.at(rows)
 
     def find(self, texts: Sequence[str]) -> list[int]:
         """For each text the row whose key is written like it, or else is the same number; `NOT_FOUND` for none."""
-        found = self._found(texts, self._first, lambda key: key)
-        for index, written in ((self._first, lambda key: key), (self._by_other, self._other)):
-            left = [place for place, row in enumerate(found) if row == NOT_FOUND]
-            others = [self._other(texts[place]) for place in left]
-            for place, row in zip(left, self._found(others, index, written), strict=True):
-                found[place] = row
+        found = [rows[0] if rows else NOT_FOUND for rows in self._found(texts, self._by_text, str)]
+        if left := [place for place, row in enumerate(found) if row == NOT_FOUND]:
+            others = [self._keys.other(texts[place]) for place in left]
+            written = self._found(others, self._by_text, str)
+            same_numbers = self._found(others, self._by_other_text, self._keys.other)
+            for place, rows, same in zip(left, written, same_numbers, strict=True):
+                if rows:
+                    found[place] = rows[0]
+                elif len(same) == 1:
+                    # Two keys that are one number are found only as they are written.
+                    found[place] = same[0]
         return found
 
-    def _other(self, text: str) -> str:
-        return other_text(text, numeric=self._numeric)
-
-    def _found(self, texts: Sequence[str], index: HashIndex, written: Callable[[str], str]) -> list[int]:
-        """For each text the first row of which `written` of the key is that text."""
-        starts, ends = index.spans(texts)
-        found = [NOT_FOUND] * len(texts)
-        for step in range(int((ends - starts).max(initial=0))):
-            # Texts with the same hash are next to one another; there is more than one step only where that happens.
-            places = np.flatnonzero(ends - starts > step)
-            candidates = index.rows[starts[places] + step]
-            for place, row, key in zip(places.tolist(), candidates.tolist(), self._texts.at(candidates), strict=True):
-                if found[place] == NOT_FOUND and written(key) == texts[place]:
-                    found[place] = row
+    def _found(self, texts: Sequence[str], index: RowOrder, written: Callable[[str], str]) -> list[list[int]]:
+        """For each text the rows of which `written` of the key is that text."""
+        hashes = _hashes(texts)
+        # A search for the next higher number begins where the last one ended.
+        order = np.argsort(hashes)
+        starts, ends = index.spans(hashes[order], hashes[order])
+        lengths = ends - starts
+        before = np.cumsum(lengths) - lengths
+        rows = index.rows(np.repeat(starts - before, lengths) + np.arange(lengths.sum()))
+        found: list[list[int]] = [[] for _ in texts]
+        places = np.repeat(order, lengths).tolist()
+        for place, row, key in zip(places, rows.tolist(), self._keys.at(rows), strict=True):
+            if written(key) == texts[place]:
+                found[place].append(row)
         return found
 
-    def _repeated(self, index: HashIndex) -> NDArray[np.bool_]:
-        """Which of the index's rows have the key of the row before."""
-        repeated = np.zeros(len(index.rows), np.bool_)
-        alike = np.flatnonzero(index.hashes[1:] == index.hashes[:-1]) + 1
+
+def build(folder: Path, values: Values, row_count: int) -> tuple[int, int]:
+    """Index the keys of a table of so many rows.
+
+    Returns:
+        How many rows have no key, and how many have the key of an earlier row.
+    """
+    keys = _Keys(values)
+    by_text = RowOrderWriter(folder / _BY_TEXT, row_count)
+    by_other_text = RowOrderWriter(folder / _BY_OTHER_TEXT, row_count)
+    start = 0
+    with (folder / _SERVED).open("wb") as sink:
+        for texts in keys.slices():
+            rows = np.arange(start, start + len(texts))
+            start += len(texts)
+            has_key = np.fromiter(map(bool, texts), np.bool_, len(texts))
+            sink.write(has_key.tobytes())
+            by_text.add(_hashes(texts)[has_key], rows[has_key])
+            others = {
+                row: keys.other(text) for row, text in zip(rows.tolist(), texts, strict=True) if keys.has_other(text)
+            }
+            by_other_text.add(_hashes(list(others.values())), np.array(list(others), np.int64))
+    by_text.sort()
+    by_other_text.sort()
+    served = mapped(folder / _SERVED, np.bool_, "r+")
+    blank = row_count - int(np.count_nonzero(served))
+    for repeating in _repeating(RowOrder(folder / _BY_TEXT, row_count), keys):
+        served[repeating] = False
+    duplicates = row_count - blank - int(np.count_nonzero(served))
+    if duplicates:
+        by_text.keep(served)
+        by_other_text.keep(served)
+    return blank, duplicates
+
+
+def _repeating(index: RowOrder, keys: _Keys) -> Iterator[list[int]]:
+    """The rows that have the key of an earlier row, some thousands at a time."""
+    known: set[str] = set()
+    last = NOT_FOUND
+    for alike in index.repeated():
         for start in range(0, len(alike), SLICE_ROWS):
             places = alike[start : start + SLICE_ROWS]
-            here, before = self._texts.at(index.rows[places]), self._texts.at(index.rows[places - 1])
-            repeated[places] = [one == other for one, other in zip(here, before, strict=True)]
-        return repeated
+            rows = index.rows(places)
+            found = []
+            texts = zip(keys.at(rows), keys.at(index.rows(places - 1)), strict=True)
+            for place, row, (text, before) in zip(places.tolist(), rows.tolist(), texts, strict=True):
+                if place != last + 1:
+                    known = {before}
+                last = place
+                if text in known:
+                    found.append(row)
+                known.add(text)
+            yield found
 
-    def _other_texts(self) -> HashIndex:
-        """Rows by the other text of their key, where it is that of one key alone."""
-        hashes = [hashes_of(())]
-        found: list[Rows] = [np.empty(0, np.int64)]
-        if not self._numeric:
-            for rows, keys in self.with_keys():
-                others = {
-                    place: other
-                    for place, key in enumerate(keys)
-                    if key.endswith("0") and (other := self._other(key)) != key
-                }
-                hashes.append(hashes_of(list(others.values())))
-                found.append(rows[list(others)])
-        every, all_rows = np.concatenate(hashes), np.concatenate(found)
-        _, places, counts = np.unique(every, return_index=True, return_counts=True)
-        alone = places[counts == 1]
-        return HashIndex(every[alone], all_rows[alone])
+
+def _number_text(value: Any) -> str:
+    text = key_text(value)
+    return number_text(text) or text
+
+
+def _hashes(texts: Sequence[str]) -> Numbers:
+    """The same in each process and at all times, because files have them."""
+    return np.fromiter(
+        (xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts), np.uint64, len(texts)
+    )

@@ -29,11 +29,12 @@ from mcp_server.department import DepartmentFile
 from mcp_server.refresh import DatasetStore
 from mcp_server.results import Splicing
 from mcp_server.routes import health_routes
-from mcp_server.s3 import DepartmentObjects
+from mcp_server.s3 import DepartmentObjects, Place
 from mcp_server.server import build_server
 from mcp_server.settings import Settings
 from mcp_server.toolsets import TOOLSETS
 from mcp_server.turns import Turns
+from mcp_server.versions import Versions
 
 # Callers let go of what they do not use after 4 s: where the server came first, a request could meet that moment.
 KEEP_ALIVE_SECONDS = 30
@@ -55,10 +56,10 @@ def create_app(
         transport: Options of the SDK's session manager in place of those of production.
     """
     department = DepartmentFile(settings.department_file, settings.department)
-    objects = DepartmentObjects(
-        settings.department_data_bucket, settings.department, settings.aws_region, settings.max_object_bytes
-    )
-    store = DatasetStore(department, objects, settings.refresh_seconds)
+    objects = DepartmentObjects(Place(settings.department_data_bucket, settings.department, settings.aws_region))
+    # The rest of the pod's disk is for logs.
+    versions = Versions(settings.data_directory, settings.max_data_bytes * 9 // 10)
+    store = DatasetStore(department, objects, versions, settings.refresh_seconds)
     catalog = Catalog(department, store, toolsets)
     server = build_server(settings.department, catalog)
     if extend is not None:
@@ -86,7 +87,7 @@ def create_app(
             endpoint = AccessControl(answering, verifier, catalog)
             app.router.routes += [
                 Route("/mcp", endpoint, methods=methods),
-                *health_routes(catalog, verifier.keys),
+                *health_routes(catalog, store.progress, verifier.keys),
             ]
             keep_what_is_held()
             async with _background(store.follow(), _fetch_keys(verifier.keys)):

@@ -6,6 +6,11 @@ DATA_ROWS = Gauge("mcp_dataset_rows", "Rows that can be found.", ["department", 
 DATA_LOADED = Gauge(
     "mcp_dataset_loaded_timestamp_seconds", "When the served version was loaded.", ["department", "dataset"]
 )
+DATA_PROGRESS = Gauge(
+    "mcp_dataset_build_progress",
+    "How much of a new version was read, 0 to 1; 0 when none is built.",
+    ["department", "dataset"],
+)
 REFRESH_FAILURES = Counter("mcp_dataset_refresh_failures", "Looks that gave nothing new.", ["department", "dataset"])
 REFRESH_FAILING = Gauge(
     "mcp_dataset_refresh_failing", "1 while the newest object is not what is served.", ["department", "dataset"]

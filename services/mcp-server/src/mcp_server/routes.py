@@ -14,7 +14,7 @@ from mcp_server.catalog import Catalog
 from mcp_server.refresh import DatasetState
 
 
-def health_routes(catalog: Catalog, keys: JwksCache) -> list[Route]:
+def health_routes(catalog: Catalog, progress: Mapping[str, float], keys: JwksCache) -> list[Route]:
     """`/healthz` and `/readyz`."""
 
     async def healthz(_: Request) -> Response:
@@ -31,16 +31,17 @@ def health_routes(catalog: Catalog, keys: JwksCache) -> list[Route]:
             "toolset": None if entitlements is None else entitlements.view.department.spec.toolset,
             "tools": [] if entitlements is None else list(entitlements.definitions),
             "callers_verifiable": keys.loaded,
-            "datasets": {name: _details(state) for name, state in states.items()},
+            "datasets": {name: _details(state, progress.get(name)) for name, state in states.items()},
         }
         return Response(orjson.dumps(details), 200 if ready else 503, media_type="application/json")
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
-def _details(state: DatasetState) -> dict[str, Any]:
+def _details(state: DatasetState, read: float | None) -> dict[str, Any]:
     if state.table is None:
-        return {"rows": None, "error": state.error or "not loaded yet"}
+        loading = "not loaded yet" if read is None else f"{read:.0%} of {state.spec.object} are loaded"
+        return {"rows": None, "error": state.error or loading, "building": read}
     table = state.table
     return {
         "rows": table.row_count,
@@ -49,4 +50,5 @@ def _details(state: DatasetState) -> dict[str, Any]:
         "duplicate_keys": table.duplicate_keys,
         "blank_keys": table.blank_keys,
         "error": state.error,
+        "building": read,
     }

@@ -17,7 +17,8 @@ class Settings(ServiceSettings, ServiceIdentitySettings):
     department_data_bucket: str = Field(description="Bucket with `departments/mcp-<department>/<object>`.")
     aws_region: str = Field(description="Region of the bucket.")
     refresh_seconds: float = Field(default=15, gt=0, description="Seconds between looks for new data.")
-    max_object_bytes: int = Field(default=256 << 20, gt=0, description="Largest data object that is loaded.")
+    data_directory: Path = Field(default=Path("/var/lib/mcp-server"), description="Folder for the data sets.")
+    max_data_bytes: int = Field(default=20 << 30, gt=0, description="Most that the data sets may take there.")
     allowed_callers: frozenset[str] = Field(
         default=frozenset({"agentgateway", "application", "application-worker"}),
         description="ServiceAccounts that may call, as a JSON list.",

@@ -13,7 +13,7 @@ from local.addresses import MOST_DEPARTMENTS, Addresses
 from local.cluster import write_identities
 from local.services import declared
 from local.state import InvalidInput, StateFolder
-from mcp_server.datasets import DataTable
+from mcp_server.building import check
 from mcp_server.errors import BrokenObject
 
 BASE = Path(__file__).parents[4] / "base"
@@ -32,7 +32,8 @@ def prepare(state: StateFolder, addresses: Addresses, departments: Path | None, 
     found |= own
     if len(found) > (most := MOST_DEPARTMENTS - len(declared())):
         raise InvalidInput(f"there are {len(found)} departments; one stack has ports for {most}")
-    for folder in (state.departments, state.data, state.logs, state.temporary, state.frontend, state.path / "tokens"):
+    made_anew = (state.departments, state.data, state.tables, state.logs, state.temporary, state.frontend)
+    for folder in (*made_anew, state.path / "tokens"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     data.write(state.data)
@@ -86,7 +87,7 @@ def check_data(own: Mapping[str, tuple[Department, Any]], data_dir: Path | None)
             if not file.is_file():
                 raise InvalidInput(f"data set '{dataset.name}' of department '{name}' is missing: {file}")
             try:
-                DataTable.load(dataset, "", file.read_bytes())
+                check(dataset, file)
             except BrokenObject as error:
                 raise InvalidInput(f"data set '{dataset.name}' of department '{name}': {error} ({file})") from error
 

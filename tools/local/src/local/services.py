@@ -194,6 +194,7 @@ def _department(state: StateFolder, name: str) -> dict[str, str]:
         "DEPARTMENT": name,
         "DEPARTMENT_FILE": str(state.departments / f"{name}.yaml"),
         "DEPARTMENT_DATA_BUCKET": names.DATA_BUCKET,
+        "DATA_DIRECTORY": str(state.tables / name),
         # Whoever tries their own data does not want to wait for them.
         "REFRESH_SECONDS": "3",
     }

@@ -40,6 +40,11 @@ class StateFolder:
         return self.path / "logs"
 
     @property
+    def tables(self) -> Path:
+        """Where each department's server builds its data sets."""
+        return self.path / "tables"
+
+    @property
     def temporary(self) -> Path:
         """Where the stand-in for AWS keeps large objects; its files have no names, and end with it."""
         return self.path / "tmp"

@@ -125,7 +125,7 @@ def _names(dataset: Loaded) -> Callable[[str], Sequence[tuple[str, float]]]:
 
     def named(text: str) -> Sequence[tuple[str, float]]:
         nonlocal left
-        if not searched or not left or not any(map(str.isalpha, text)):
+        if not dataset.table.searchable or not searched or not left or not any(map(str.isalpha, text)):
             return ()
         left -= 1
         hits = dataset.table.text_index(searched).search(text, 3, LEAST_LIKENESS)

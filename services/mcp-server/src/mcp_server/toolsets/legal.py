@@ -1,6 +1,5 @@
 """Legal's own tools: contracts that expire, and clauses found by their words."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -79,21 +78,13 @@ async def expiring(call: Call) -> dict[str, Any]:
     first = arguments.as_of or datetime.now(UTC).date()
     last = date.fromordinal(min(first.toordinal() + arguments.within_days, date.max.toordinal()))
 
-    def find() -> list[tuple[date, str]]:
-        ends = contracts.table.dates(END)
-        return ends[bisect_left(ends, first, key=_day) : bisect_right(ends, last, key=_day)]
-
-    ending = await in_thread(find)
+    total, ending = await in_thread(lambda: contracts.table.dated(END, first, last, arguments.limit))
     columns = _without_clauses(contracts)
     rows = [
         {"key": key, "days_left": (end - first).days, "values": contracts.table.row(key, columns)}
-        for end, key in ending[: arguments.limit]
+        for end, key in ending
     ]
-    return {"first_day": str(first), "last_day": str(last), "total": len(ending), "rows": rows}
-
-
-def _day(end: tuple[date, str]) -> date:
-    return end[0]
+    return {"first_day": str(first), "last_day": str(last), "total": total, "rows": rows}
 
 
 async def search_clauses(call: Call) -> dict[str, Any]:

@@ -30,8 +30,9 @@ test: packages check-static tools frontend ## Every test; installs what it needs
 	$(PYTEST) $(PARALLEL) tests tools services -m 'not timed'
 	$(PYTEST) services tools tests -m timed
 
-check: check-static ## The fast ones while working: lint, types, unit; under a minute
-	$(PYTEST) $(PARALLEL) tests tools services -m 'not slow'
+check: check-static ## The fast ones while working: lint, types, unit; about a minute
+	@# As many as there are cores: each process imports all tests first, and these wait for nothing.
+	$(PYTEST) --numprocesses logical tests tools services -m 'not slow'
 
 .PHONY: packages
 packages:

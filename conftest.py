@@ -1,15 +1,32 @@
-"""For all tests: which share a process, and what they measured.
+"""For all tests: which are read at all, which share a process, and what they measured.
 
 Those of one file share a process, and those of one folder whose server takes long to start.
 """
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 FOLDERS_WITH_ONE_SERVER = ("tests/cluster/", "tests/frontend/", "tests/replicas/", "tests/pods/")
+
+ALL_SLOW = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files and folders of slow tests only where others are asked for: each process would import them."""
+    if config.option.markexpr != "not slow":
+        return None
+    if collection_path.is_dir():
+        # Others have the packages of environments below them.
+        is_of_tests = "tests" in collection_path.relative_to(config.rootpath).parts
+        files = [*collection_path.rglob("test_*.py")] if is_of_tests else []
+    else:
+        files = [collection_path] if collection_path.name.startswith("test_") else []
+    return True if files and all(ALL_SLOW.search(file.read_text()) for file in files) else None
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types

@@ -9,6 +9,8 @@ import pytest
 
 from infrastructure.terraform import Workspace, cli_configuration, provider_mirrors
 
+pytestmark = pytest.mark.slow
+
 ROOT = """
 terraform {{
   required_providers {{

@@ -39,6 +39,8 @@ from application.sandbox import Budget, Cancellation, Sandbox
 from application.sandbox.process import Usage
 from application.settings import ApiSettings, WorkerSettings
 
+pytestmark = pytest.mark.slow
+
 MEBIBYTE = 1 << 20
 API = ApiSettings.model_fields
 WORKER = WorkerSettings.model_fields

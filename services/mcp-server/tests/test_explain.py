@@ -139,6 +139,7 @@ def slipped(key: str, chance: random.Random) -> str:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [articles, customers], ids=lambda made: made.__name__)
 def test_the_key_that_was_meant_is_among_the_proposals_for_a_typo(made: Callable[[], list[str]]) -> None:
     keys = made()
@@ -148,6 +149,7 @@ def test_the_key_that_was_meant_is_among_the_proposals_for_a_typo(made: Callable
     assert among >= 0.9 * len(pairs)
 
 
+@pytest.mark.slow
 def test_a_key_that_nobody_has_gets_no_proposal(keys: list[str], explainer: Explainer) -> None:
     chance, known = random.Random(4), set(keys)
     letters = [character for character in "ABCDEFGHJKMNPQRSTUVWXYZ" if any(character in key[2:] for key in keys[:500])]

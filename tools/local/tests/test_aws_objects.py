@@ -8,6 +8,8 @@ from tools.local.tests.conftest import Aws
 
 from local.names import FILES_BUCKET
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 

@@ -10,6 +10,8 @@ from tools.local.tests.conftest import Aws
 from local import names
 from local.names import DEMO_USERS, PASSWORD, DemoUser
 
+pytestmark = pytest.mark.slow
+
 
 def access_token(aws: Aws, user: str, password: str = PASSWORD) -> str:
     answer = aws.client("cognito-idp").initiate_auth(

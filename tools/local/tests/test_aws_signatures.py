@@ -16,6 +16,8 @@ from tools.local.tests.conftest import Aws
 
 from local.names import ACCOUNT, FILES_BUCKET, ON_PREMISES_USER, REGION, role_arn
 
+pytestmark = pytest.mark.slow
+
 ROLE = "on-premises-finance"
 PATH = "/?Action=GetCallerIdentity&Version=2011-06-15"
 

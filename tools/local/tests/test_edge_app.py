@@ -9,6 +9,8 @@ from tools.local.tests.test_edge_login import send_form
 
 from local.names import ALB_CLIENT
 
+pytestmark = pytest.mark.slow
+
 SESSION_COOKIE = "AWSELBAuthSessionCookie-0"
 
 

@@ -10,6 +10,8 @@ from tools.local.tests.conftest import Edge
 from tools.local.tests.stub_gateway import PIECE, StubGateway, pieces
 from tools.local.tests.test_edge_app import headers_of
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 

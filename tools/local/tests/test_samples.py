@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from tools.local.tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = ROOT / "tools" / "local" / "samples"
 NAMES = ("invoices.csv", "invoices.xlsx", "employees.jsonl", "contracts.parquet", "memo.docx", "memo.pdf")
 

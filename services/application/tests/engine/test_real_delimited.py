@@ -130,6 +130,7 @@ def test_a_quoted_cell_that_would_swallow_rows_of_a_tsv_is_refused() -> None:
     assert (error.slug, error.row) == ("unclosed-quote", 60_002)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [b"", b'P002,"a"b\n'])
 def test_a_quoted_cell_of_a_csv_whose_lines_are_rows_is_a_question(last: bytes) -> None:
     """As Python's reader has it, three rows are one; as a person has it, they are three."""

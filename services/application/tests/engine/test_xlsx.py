@@ -238,6 +238,7 @@ def test_text_longer_than_a_cell_is_cut_off_with_a_warning() -> None:
     assert "cut off" in result.report.warnings[-1]
 
 
+@pytest.mark.slow
 def test_the_header_of_a_wide_sheet_among_many_is_found() -> None:
     book = workbook(
         [["Report"], [], [*(f"c{number}" for number in range(4000)), "vendor_id"], [1] * 4000 + ["V-00001"]]

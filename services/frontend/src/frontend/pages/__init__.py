@@ -12,7 +12,9 @@ from fastapi.responses import HTMLResponse, Response
 ASSETS: Final = {
     "start.css": "text/css",
     "start.js": "text/javascript",
+    "batch.js": "text/javascript",
     "elements.js": "text/javascript",
+    "recipes.js": "text/javascript",
     "review.js": "text/javascript",
     "service.js": "text/javascript",
     "inside.css": "text/css",

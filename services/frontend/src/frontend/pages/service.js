@@ -16,6 +16,7 @@ export class Problem extends Error {
     super(text + (ADVICE[problem.type] || ""));
     this.questions = problem.questions || [];
     this.status = status;
+    this.type = problem.type;
   }
 }
 
@@ -36,8 +37,8 @@ export async function call(path, options = {}) {
   return body;
 }
 
-export function send(path, body) {
-  return call(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+export function send(path, body, method = "POST") {
+  return call(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 }
 
 /** The uploads that this page is sending. */

@@ -1,6 +1,8 @@
 // The first page: a file is chosen, its first rows are shown, it is enriched, and it is there to be downloaded.
 
+import { batch } from "./batch.js";
 import { make, number, table } from "./elements.js";
+import { chooseNone, chosen, keep, offer, unfit } from "./recipes.js";
 import { review } from "./review.js";
 import { call, follow, reportUrl, resultUrl, send, sending, upload } from "./service.js";
 
@@ -31,7 +33,7 @@ function failure(error, name) {
   say(make("p", { className: "wrong", role: "alert" }, `${name ? `${name}: ` : ""}${error.message}`));
 }
 
-async function enrich(file, mapping) {
+async function enrich(file, choices = {}) {
   input.disabled = true;
   let sent = file.id ? file : null;
   try {
@@ -44,8 +46,12 @@ async function enrich(file, mapping) {
         text.textContent = `Sending ${file.name}: ${Math.round(share * 100)} %`;
       });
     }
-    await start(sent, mapping);
+    await start(sent, choices);
   } catch (error) {
+    if (error.type === "urn:fileproc:problem:recipe-does-not-fit") {
+      decide(sent, error, choices);
+      return;
+    }
     failure(error, file.name);
   } finally {
     input.disabled = false;
@@ -53,12 +59,40 @@ async function enrich(file, mapping) {
   }
 }
 
-async function start(file, mapping) {
-  const wish = mapping ? { file: file.id, mapping } : { file: file.id };
+function take(files) {
+  if (files.length === 1) {
+    enrich(files[0]);
+  } else if (files.length > 1) {
+    say(...batch(files, chosen() ? { recipe: chosen() } : {}, ended, enrich));
+    input.value = "";
+  }
+}
+
+/** Follow a job in the list of files; its last state in words. */
+async function ended(job) {
+  followed.add(job.id);
+  await refresh();
+  const done = await follow(job, update);
+  await refresh();
+  if (done.error) throw new Error(done.error.detail);
+  return words(done);
+}
+
+function decide(file, error, choices) {
+  const without = () => {
+    chooseNone();
+    enrich(file);
+  };
+  say(...unfit(`${file.name}: ${error.message}`, () => enrich(file, { ...choices, anyway: true }), without));
+  work.querySelector("h2").focus();
+}
+
+async function start(file, choices) {
+  const wish = { file: file.id, ...choices, ...(chosen() && { recipe: chosen() }) };
   say(make("p", {}, `Looking at ${file.name} …`), bar(`Looking at ${file.name}`, null));
   const preview = await send("/preview", { ...wish, rows: 5 });
-  if (preview.questions.length && !mapping) {
-    ask(file, preview);
+  if (preview.questions.length && !choices.mapping) {
+    ask(file, preview, choices);
     return;
   }
   await run(await send("/jobs", wish), preview);
@@ -68,7 +102,8 @@ async function run(job, preview) {
   const { name } = job.file;
   const progress = bar(`Enriching ${name}`, null);
   const text = make("p", {}, `Enriching ${name} …`);
-  say(text, progress, preview && firstRows(preview));
+  const warnings = preview ? preview.warnings.map((warning) => make("p", { className: "note" }, warning)) : [];
+  say(text, progress, ...warnings, preview && firstRows(preview));
   followed.add(job.id);
   refresh();
   const done = await follow(job, (now) => {
@@ -99,6 +134,7 @@ async function finished(job, preview) {
     make("p", {}, `${number(report.rows)} rows, ${report.columns_added.length} columns added, ${size(job.result.size)}.`),
     found(report),
     approval,
+    keep(job),
     preview && firstRows(preview),
   );
   title.focus();
@@ -131,8 +167,8 @@ function firstRows(preview) {
   return table(title, shown.map(({ name }) => name), rows, shown.map(({ name }) => isAdded(name)));
 }
 
-function ask(file, preview) {
-  const choices = preview.questions.map((question, index) => {
+function ask(file, preview, choices) {
+  const questions = preview.questions.map((question, index) => {
     const options = [...question.candidates, ""].map((candidate) =>
       make("option", { value: candidate }, candidate || "None of these"),
     );
@@ -146,20 +182,25 @@ function ask(file, preview) {
     for (const each of event.target.querySelectorAll("select")) {
       if (each.value) mapping[each.dataset.column] = [...(mapping[each.dataset.column] || []), each.value];
     }
-    enrich(file, mapping);
+    enrich(file, { ...choices, mapping });
   };
   say(
     make("h2", {}, "What do these columns hold?"),
-    make("form", { onsubmit: answered }, ...choices, make("button", { className: "button" }, "Continue")),
+    make("form", { onsubmit: answered }, ...questions, make("button", { className: "button" }, "Continue")),
     firstRows(preview),
   );
 }
 
 const STATES = { queued: "Queued", running: "Processing", failed: "Failed", cancelled: "Cancelled", succeeded: "Done" };
 
+function words(job) {
+  const { found, keys } = job.result ?? {};
+  return keys ? `${STATES[job.status]}: ${number(found)} of ${number(keys)} found` : STATES[job.status];
+}
+
 function entry(job) {
   const name = make("span", { className: "name" }, job.file.name);
-  const state = make("span", { className: `state ${job.status}` }, STATES[job.status]);
+  const state = make("span", { className: `state ${job.status}` }, words(job));
   const actions = make("span", { className: "actions" });
   if (job.status === "succeeded") {
     actions.append(
@@ -260,7 +301,7 @@ document.addEventListener("signed-out", () => {
     make("p", {}, make("a", { className: "button", href: "/" }, "Sign in again")),
   );
 });
-input.addEventListener("change", () => input.files[0] && enrich(input.files[0]));
+input.addEventListener("change", () => take([...input.files]));
 form.addEventListener("submit", (event) => event.preventDefault());
 for (const name of ["dragenter", "dragover"]) {
   form.addEventListener(name, (event) => {
@@ -271,10 +312,11 @@ for (const name of ["dragenter", "dragover"]) {
 for (const name of ["dragleave", "drop"]) form.addEventListener(name, () => form.classList.remove("over"));
 form.addEventListener("drop", (event) => {
   event.preventDefault();
-  if (event.dataTransfer.files[0] && !input.disabled) enrich(event.dataTransfer.files[0]);
+  if (!input.disabled) take([...event.dataTransfer.files]);
 });
 
 refresh().catch(failure);
+offer().catch(failure);
 departments().catch(failure);
 // A link in the chat leads to the keys that a job did not find.
 const reviewed = new URLSearchParams(location.search).get("review");

@@ -15,6 +15,7 @@ from common.caller import CALLER_HEADER, Caller
 from common.problem import Problem, install_problem_handlers
 
 LARGE = 1_000_001
+QUESTIONS = [{"column": "id", "candidates": ["finance.vendors", "hr.employees"], "detail": "Is it a key?"}]
 
 
 class Files:
@@ -81,14 +82,14 @@ class Files:
 
     async def preview(self, request: Request) -> Response:
         self.owner(request)
-        return JSONResponse({"columns": ["a"], "asked": await request.json()})
+        found = [{"column": "vendor", "dataset": "finance.vendors"}]
+        return JSONResponse({"columns": ["a"], "asked": await request.json(), "mapping": found, "questions": QUESTIONS})
 
     async def submit(self, request: Request) -> Response:
         owner, asked = self.owner(request), await request.json()
         if "mapping" not in asked:
-            questions = [{"column": "id", "candidates": ["finance.vendors", "hr.employees"]}]
             detail = "Column 'id' may mean two data sets. Say which in 'mapping'."
-            raise Problem(422, "unclear-mapping", "The mapping is not clear", detail, questions=questions)
+            raise Problem(422, "unclear-mapping", "The mapping is not clear", detail, questions=QUESTIONS)
         job = {"id": f"job-{len(self.jobs)}", "status": "queued", "owner": owner, "asked": asked}
         job["progress"] = {"rows": 0, "total_rows": 4, "bytes": 0, "total_bytes": 40}
         self.jobs[job["id"]] = job

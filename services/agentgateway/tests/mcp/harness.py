@@ -15,6 +15,7 @@ import orjson
 import uvicorn
 import yaml
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -204,11 +205,13 @@ class Gateway:
         (self.folder / f"{name}.yaml").unlink()
 
     @contextlib.asynccontextmanager
-    async def client(self, who: str, path: str = "/mcp", mode: str = "auto") -> AsyncIterator[Client]:
-        """The official SDK's client, logged in as `who`."""
+    async def client(
+        self, who: str, path: str = "/mcp", mode: str = "auto", answer: ElicitationFnT | None = None
+    ) -> AsyncIterator[Client]:
+        """The official SDK's client, logged in as `who`; `answer` is what its user says to questions."""
         async with web(authorization=f"Bearer {who}") as http:
             transport = streamable_http_client(f"{self.url}{path}", http_client=http)
-            async with Client(transport, mode=mode) as client:
+            async with Client(transport, mode=mode, elicitation_callback=answer) as client:
                 yield client
 
     async def post(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from mcp_types import TextContent
+from mcp.client.session import ClientRequestContext
+from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
 from services.agentgateway.tests.mcp.files import LARGE, Files, encoded
 from services.agentgateway.tests.mcp.harness import API_URL, Gateway, Served, gateway, with_lifespan
 
@@ -168,6 +169,51 @@ async def test_what_was_inline_can_be_tried_again_when_the_mapping_was_not_clear
         assert problem["questions"][0]["candidates"] == ["finance.vendors", "hr.employees"]
         await result(client, "files_submit_job", file="file-0", mapping=MAPPING)
     assert ("alice", None, "files_submit_job", "tool_error") in front.audit
+
+
+@pytest.mark.parametrize(
+    ("chosen", "mapping"),
+    [
+        ("hr.employees", {"vendor": ["finance.vendors"], "id": ["hr.employees"]}),
+        ("none", {"vendor": ["finance.vendors"]}),
+    ],
+)
+async def test_an_unclear_mapping_is_asked_of_the_user(
+    front: Gateway, files: Files, chosen: str, mapping: dict[str, list[str]]
+) -> None:
+    forms = []
+
+    async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        assert isinstance(params, ElicitRequestFormParams)
+        forms.append(params.requested_schema["properties"]["column_1"])
+        return ElicitResult(action="accept", content={"column_1": chosen})
+
+    async with front.client("alice", answer=answer) as client:
+        job = await result(client, "files_submit_job", name="a.csv", text=CSV, approve=["typo"])
+    assert job["asked"] == {"file": "file-0", "mapping": mapping, "approve": ["typo"]}
+    assert list(files.files) == ["file-0"], "the content is sent once"
+    (form,) = forms
+    assert (form["title"], form["description"]) == ("id", "Is it a key?")
+    assert [each["const"] for each in form["oneOf"]] == ["finance.vendors", "hr.employees", "none"]
+    assert ("alice", None, "files_submit_job", "input_required") in front.audit
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_user_who_does_not_answer_gets_the_refusal(front: Gateway, files: Files, mode: str) -> None:
+    async def decline(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="decline")
+
+    async with front.client("alice", mode=mode, answer=decline) as client:
+        assert "Column 'id' may mean two data sets" in await error(client, "files_submit_job", name="a.csv", text=CSV)
+    assert list(files.files) == ["file-0"]
+
+
+@pytest.mark.parametrize("state", ["", "{}", '{"file": "../jobs", "mapping": {}, "columns": []}'])
+async def test_a_state_that_is_not_the_tools_own_is_refused(front: Gateway, files: Files, state: str) -> None:
+    params = {"name": "files_submit_job", "arguments": {"file": "file-x"}, "requestState": state}
+    answer = await front.post("alice", "tools/call", params)
+    assert "error" in answer.json() or answer.json()["result"]["isError"], answer.text
+    assert files.asked == []
 
 
 async def test_another_callers_job_is_as_one_that_does_not_exist(front: Gateway) -> None:

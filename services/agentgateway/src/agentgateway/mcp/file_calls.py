@@ -5,6 +5,8 @@ import base64
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mcp_types import InputRequiredResult
+
 from agentgateway.mcp.access import CallerAccess
 from agentgateway.mcp.file_arguments import (
     MAX_INLINE_BYTES,
@@ -26,6 +28,7 @@ from agentgateway.mcp.file_arguments import (
     Source,
     SubmitJob,
 )
+from agentgateway.mcp.file_questions import UNCLEAR, question
 from agentgateway.mcp.file_service import FAULTY, ApplicationError, FileService, as_object
 from agentgateway.mcp.sse import EventSplitter, data_of
 
@@ -85,6 +88,14 @@ class FileCall:
     async def submit_job(self, arguments: SubmitJob) -> dict[str, Any]:
         """Begin a job."""
         return await self._with_file(arguments, "/api/jobs", arguments.choices())
+
+    async def question(self, arguments: SubmitJob, error: ApplicationError) -> InputRequiredResult | None:
+        """What to ask the user about a mapping that is not clear; None where nothing can be asked."""
+        file = error.file or arguments.file
+        if file is None or (error.problem or {}).get("type") != UNCLEAR:
+            return None
+        wish = {"file": file, "rows": 1, **arguments.choices()}
+        return question(file, await self._json("POST", "/api/preview", wish))
 
     async def job_status(self, arguments: JobStatus) -> dict[str, Any]:
         """The job, at its end or when the wait is over."""
@@ -187,7 +198,7 @@ class FileCall:
             return {"file_id": file, **await self._json("POST", path, {"file": file, **document})}
         except ApplicationError as error:
             raise ApplicationError(
-                f"{error} (The content was kept: give file='{file}' to try again with it.)", error.problem
+                f"{error} (The content was kept: give file='{file}' to try again with it.)", error.problem, file
             ) from None
 
     async def _uploaded(self, source: Source) -> str:

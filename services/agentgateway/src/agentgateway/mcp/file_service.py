@@ -24,11 +24,13 @@ class ApplicationError(Exception):
 
     Attributes:
         problem: The problem document (RFC 9457) that the application answered, if it did.
+        file: The file that it is about, if it is kept.
     """
 
-    def __init__(self, message: str, problem: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, problem: Mapping[str, Any] | None = None, file: str | None = None) -> None:
         super().__init__(message)
         self.problem = problem
+        self.file = file
 
 
 class FileService:

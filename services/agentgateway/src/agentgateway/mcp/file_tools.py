@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, TextContent, Tool, ToolAnnotations
 from pydantic import ValidationError
 
 from agentgateway.mcp.access import CallerAccess
@@ -262,15 +262,25 @@ class FileTools:
         return self._tools
 
     async def call(
-        self, name: str, arguments: Mapping[str, Any], access: CallerAccess, progress: Progress
-    ) -> CallToolResult:
-        """Call the tool `name`, which exists; whatever goes wrong is told as the tool's error."""
+        self, name: str, arguments: Mapping[str, Any], access: CallerAccess, progress: Progress, *, asks: bool = False
+    ) -> CallToolResult | InputRequiredResult:
+        """Call the tool `name`, which exists; whatever goes wrong is told as the tool's error.
+
+        Where the client `asks` its user, an unclear mapping is a question instead.
+        """
         tool = self._tools[name]
         seconds = self._settings.mcp_tool_timeouts.get(name, self._settings.mcp_timeout_seconds)
         call = FileCall(self._service, access, progress, self._public_api_url)
         try:
             async with asyncio.timeout(seconds):
-                return _result(await tool.run(call, tool.arguments.model_validate(arguments)))
+                given = tool.arguments.model_validate(arguments)
+                try:
+                    return _result(await tool.run(call, given))
+                except ApplicationError as error:
+                    asked = await call.question(given, error) if asks and isinstance(given, SubmitJob) else None
+                    if asked is None:
+                        raise
+                    return asked
         except ValidationError as error:
             return _error(_in_words(error))
         except (ApplicationError, ValueError) as error:

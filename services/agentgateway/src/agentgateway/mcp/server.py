@@ -13,6 +13,7 @@ from mcp_types import (
     CompleteRequestParams,
     EmptyResult,
     GetPromptRequestParams,
+    InputRequiredResult,
     PaginatedRequestParams,
     ReadResourceRequestParams,
     SetLevelRequestParams,
@@ -20,6 +21,7 @@ from mcp_types import (
 
 from agentgateway.mcp.call import CALL, Call
 from agentgateway.mcp.catalog import PROMPTS, RESOURCES, TEMPLATES, TOOLS, Catalog, Kind
+from agentgateway.mcp.file_questions import answered, can_ask
 from agentgateway.mcp.file_tools import FileTools
 
 UNAVAILABLE_META_KEY = "internal.fileprocessing/unavailableDepartments"
@@ -81,13 +83,23 @@ def create_server(catalog: Catalog, files: FileTools, ttl_seconds: float) -> Ser
     for kind in (TOOLS, RESOURCES, TEMPLATES, PROMPTS):
         server.add_request_handler(kind.method, PaginatedRequestParams, lister(kind))
 
-    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         call = call_of(context)
         if params.name not in files.names:
             raise unknown(context, f"Unknown tool: {params.name}")
         call.known = True
-        result = await files.call(params.name, params.arguments or {}, call.access, context.session.report_progress)
-        call.outcome = "tool_error" if result.is_error else "ok"
+        arguments, state = params.arguments or {}, params.request_state
+        if state is not None:
+            try:
+                arguments = answered(arguments, state, params.input_responses or {})
+            except ValueError as error:
+                raise MCPError(INVALID_PARAMS, str(error)) from None
+        asks = state is None and can_ask(context.session.client_capabilities)
+        result = await files.call(params.name, arguments, call.access, context.session.report_progress, asks=asks)
+        if isinstance(result, InputRequiredResult):
+            call.outcome = "input_required"
+        else:
+            call.outcome = "tool_error" if result.is_error else "ok"
         return result
 
     async def read_resource(context: Context, params: ReadResourceRequestParams) -> dict[str, Any]:

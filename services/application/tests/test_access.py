@@ -1,4 +1,4 @@
-"""What a job shows of a data set whose rules have changed since."""
+"""What a job shows of a data set whose rules have changed since, and a recipe of one that is searched."""
 
 import time
 from pathlib import Path
@@ -8,6 +8,8 @@ from services.application.tests.support.departments import FakeDataset, FakeDepa
 
 from application.departments.access import Access
 from application.engine import ColumnInfo, DatasetInfo, DatasetRef, Format
+from application.jobs.requests import Choices
+from application.recipes.rights import part_for
 from application.records import Job, JobProgress, MappedDataset
 from common.caller import Caller
 from common.departments import DepartmentDirectory
@@ -50,3 +52,15 @@ async def test_without_its_key_nothing_of_a_data_set_is_shown(
         assert access.to_all_of(job(), MEMBER) is is_shown
         assert access.redacted(job(), MEMBER).mapping == ((NAME,) if is_shown else ())
         assert access.to_all_of(job(), LEAD)
+
+
+async def test_pairs_that_a_hidden_column_may_have_led_to_are_not_shown(tmp_path: Path) -> None:
+    vendors = FakeDataset("vendor_id", ("name", "bank"), {}, restricted=("bank",), search=("name", "bank"))
+    finance = FakeDepartment("finance", frozenset({"finance"}), {"vendors": vendors}, frozenset({"finance-leads"}))
+    (tmp_path / "finance.yaml").write_text(finance.yaml())
+    choices = Choices(mapping={"vendor": ["finance.vendors"]}, keys={"finance.vendors": {"NL01": "V-00001"}})
+    async with DepartmentDirectory(tmp_path) as directory:
+        access = Access(directory)
+        seen = part_for(choices, MEMBER, access)
+        assert (seen.choices.keys, seen.choices.mapping, seen.is_whole) == ({}, choices.mapping, False)
+        assert part_for(choices, LEAD, access).is_whole

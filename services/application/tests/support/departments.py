@@ -25,6 +25,7 @@ class FakeDataset:
     aliases: tuple[str, ...] = ()
     pattern: str | None = None
     restricted: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
     version: str | None = "v1"
 
 
@@ -60,6 +61,7 @@ class FakeDepartment:
                         "object": f"{name}.csv",
                         "key": dataset.key,
                         "restrictedColumns": list(dataset.restricted),
+                        "search": list(dataset.search),
                     }
                     for name, dataset in self.datasets.items()
                 ],

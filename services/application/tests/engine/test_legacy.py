@@ -59,10 +59,8 @@ def cell(kind: str, text: str = "", **attributes: str) -> str:
 
 def ods(*rows: str, after: str = "", styles: str = "") -> bytes:
     """A workbook with the sheet Data, as OpenDocument 1.3, part 3 has it."""
-    space = "".join(
-        f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
-        for name in ("office", "table", "text", "style")
-    )
+    urn, names = "urn:oasis:names:tc:opendocument:xmlns", ("office", "table", "text", "style")
+    space = "".join(f' xmlns:{name}="{urn}:{name}:1.0"' for name in names)
     lines = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
@@ -74,10 +72,8 @@ def ods(*rows: str, after: str = "", styles: str = "") -> bytes:
             f'<office:body><office:spreadsheet><table:table table:name="Data">{lines}</table:table>{after}'
             "</office:spreadsheet></office:body></office:document-content>",
         )
-        archive.writestr(
-            "META-INF/manifest.xml",
-            '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>',
-        )
+        manifest = f'<manifest:manifest xmlns:manifest="{urn}:manifest:1.0"/>'
+        archive.writestr("META-INF/manifest.xml", manifest)
     return sink.getvalue()
 
 

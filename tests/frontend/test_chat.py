@@ -92,7 +92,9 @@ def test_a_kind_of_file_that_nobody_can_enrich_is_refused_with_those_that_are_ta
     file.write_bytes(b"\x89PNG\r\n\x1a\n")
     person.page.get_by_test_id(COMPOSER).locator("input[type=file]").set_input_files(file)
     expect(person.page.get_by_text("This kind of file cannot be enriched.")).to_be_visible()
-    expect(person.page.get_by_text("csv, tsv, xlsx, json, jsonl, parquet, txt, md, pdf, docx")).to_be_visible()
+    expect(
+        person.page.get_by_text("csv, tsv, xlsx, xls, xlsb, ods, json, jsonl, parquet, txt, md, pdf, docx")
+    ).to_be_visible()
     person.look("a picture")
 
 

@@ -99,7 +99,9 @@ def test_every_service_starts_with_the_facts_and_the_variables_of_its_pod(
         (container,) = template["spec"]["containers"]
         variables = dict(facts(plan)) if container.get("envFrom") else {}
         for variable in container.get("env", []):
-            variables[variable["name"]] = variable.get("value", name)  # what the pod's own fields say is a name
+            # What the pod's own fields say is a name, and what its limits say a number.
+            of_pod = "1" if "resourceFieldRef" in variable.get("valueFrom", {}) else name
+            variables[variable["name"]] = variable.get("value", of_pod)
         for variable in os.environ:
             monkeypatch.delenv(variable)
         for key, value in variables.items():

@@ -58,6 +58,29 @@ run "dashboard_shows_all_its_widgets" {
   }
 }
 
+run "each_objective_has_an_alarm_where_it_is_asked_for" {
+  command = plan
+
+  variables {
+    burn_alarms = true
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_composite_alarm.objective) == ["availability-budget", "latency-budget", "results-budget"]
+    error_message = "Each objective must have one alarm."
+  }
+
+  assert {
+    condition     = length(regexall("ALARM\\(\"dev-results-budget-(fast|medium|slow)-(long|short)\"\\)", aws_cloudwatch_composite_alarm.objective["results-budget"].alarm_rule)) == 6
+    error_message = "An objective's alarm must look at each of its windows."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.window["results-budget-medium-long"].threshold == 30
+    error_message = "Six times the 5 % that may be late must be 30 %."
+  }
+}
+
 run "one_alarm_looks_at_all_nat_gateways" {
   command = plan
 

@@ -129,7 +129,6 @@ def _kubelet(folder: Path, cgroup: str) -> dict[str, Any]:
         "evictionHard": {"memory.available": "100Mi"},
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
-        "localStorageCapacityIsolation": False,
         "makeIPTablesUtilChains": False,
         "resolvConf": str(folder / "resolv.conf"),
         # A change of a ConfigMap is seen in seconds.

@@ -1,4 +1,4 @@
-"""Choices are kept under a name, shared with a group, and used again with the rights of whoever uses them."""
+"""Recipes keep choices under a name; groups share them, and each user applies them with their own rights."""
 
 import csv
 import io

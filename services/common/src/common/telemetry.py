@@ -31,7 +31,7 @@ def instrument(app: ASGIApp, service: str, settings: ServiceSettings, *, public:
         app: What answers the requests.
         service: Its name in traces.
         settings: Where spans are sent.
-        public: Whether anybody may call. A caller's trace is then linked, and never gone on with: it could make us
+        public: Whether anybody may call. A caller's trace is then linked, never continued: that could make us
             record what we would not, hang its spans into another caller's trace, or make one trace of all of its calls.
     """
     if _provide(service, settings) is None:

@@ -47,7 +47,7 @@ class Work(BaseModel):
     versions: Versions
 
     def do(self, progress: Callable[[float], None]) -> None:
-        """Build it here; `progress` is told how much of the object was read, 0 to 1.
+        """Build it here; `progress` gets the share of the object that has been read, 0 to 1.
 
         Raises:
             BrokenObject: The object cannot be served.

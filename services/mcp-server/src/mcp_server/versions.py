@@ -43,7 +43,7 @@ class Versions:
         return folder.rename(folder.with_suffix(""))
 
     def keep(self, dataset: str, folder: Path | None) -> None:
-        """Delete all of a data set but one version; whoever has another one open can go on reading it."""
+        """Delete all versions of a data set but one; a reader that has another one open keeps it."""
         for other in (self._datasets / dataset).glob("*"):
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)

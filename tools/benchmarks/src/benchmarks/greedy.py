@@ -39,7 +39,7 @@ SOME_KEYS = MOST_KEYS[:10]
 BOUND = 2
 
 told = Console(stderr=True, highlight=False)
-"""A run takes a quarter of an hour; each kind's figure is told as soon as it is known."""
+"""A run takes a quarter of an hour, so each kind's figure is printed as soon as it is measured."""
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ class FileCall:
         file = error.file or arguments.file
         if file is None or (error.problem or {}).get("type") != UNCLEAR:
             return None
-        wish = {"file": file, "rows": 1, **arguments.choices()}
-        return question(file, await self._json("POST", "/api/preview", wish))
+        document = {"file": file, "rows": 1, **arguments.choices()}
+        return question(file, await self._json("POST", "/api/preview", document))
 
     async def job_status(self, arguments: JobStatus) -> dict[str, Any]:
         """The job, at its end or when the wait is over."""

@@ -264,7 +264,7 @@ class FileTools:
     async def call(
         self, name: str, arguments: Mapping[str, Any], access: CallerAccess, progress: Progress, *, asks: bool = False
     ) -> CallToolResult | InputRequiredResult:
-        """Call the tool `name`, which exists; whatever goes wrong is told as the tool's error.
+        """Call the tool `name`, which exists; a failure becomes the tool's error.
 
         Where the client `asks` its user, an unclear mapping is a question instead.
         """

@@ -118,7 +118,7 @@ class Planner:
     def _mapping(
         self, cancellation: Cancellation, file: File, lookup: DepartmentLookup, wanted: JobRequest
     ) -> tuple[tuple[MappedDataset, ...], tuple[str, ...]]:
-        """What is added to a file, and a sentence for each column that may be a key and is left out."""
+        """What is added to a file, and a sentence for each possible key column that is left out."""
         with closing(self._files.content(file)) as source:
             proposal = self._inspector.propose_mapping(
                 file,

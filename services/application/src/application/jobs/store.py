@@ -52,7 +52,7 @@ class JobStore:
         self._table = table
 
     def get(self, job: str) -> Job | None:
-        """The job, whoever's it is; None once it is expired."""
+        """The job, whoever owns it; None once it has expired."""
         item = self._table.get(job_key(job))
         found = None if item is None else Job.of_item(item)
         return None if found is None or found.is_expired else found

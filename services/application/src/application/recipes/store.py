@@ -36,7 +36,7 @@ class RecipeStore:
         self._table = table
 
     def get(self, recipe: str) -> Recipe | None:
-        """The recipe of this identifier, whoever's it is."""
+        """The recipe with this identifier, whoever owns it."""
         item = self._table.get(recipe_key(recipe))
         return None if item is None else Recipe.of_item(item)
 

@@ -15,7 +15,7 @@ from application.engine.core.notes import Annotator, Note, annotating
 from application.engine.core.run import Run
 from application.engine.office.archive import Archive
 from application.engine.office.package import main_part, readable, relations_of
-from application.engine.office.xml import Attributes, Feed, UnsafeXml, local, new_parser
+from application.engine.office.xml import Attributes, Feed, UnsafeXml, local, new_parser, set_handlers
 
 _ANNOTATED = {"header", "footer", "footnotes", "endnotes"}
 _ROOTS = {"document", "hdr", "ftr", "footnotes", "endnotes"}
@@ -175,9 +175,7 @@ class _Reader:
         self._depth = 0
         self._parser = new_parser()
         self._parser.buffer_text = False
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._text
+        set_handlers(self._parser, self._start, self._end, self._text)
         self._feed = Feed(self._parser, lambda: self._depth)
 
     def feed(self, data: bytes) -> None:

@@ -45,6 +45,18 @@ def new_parser() -> expat.XMLParserType:
     return parser
 
 
+def set_handlers(
+    parser: expat.XMLParserType,
+    start: Callable[[str, Attributes], None] | None = None,
+    end: Callable[[str], None] | None = None,
+    text: Callable[[str], None] | None = None,
+) -> None:
+    """What the parser calls for elements and character data; without them it only checks what it reads."""
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
+
+
 class Feed:
     """Feeds a parser piece by piece, and refuses what a small file can make very large or slow.
 

@@ -14,7 +14,7 @@ from application.engine.office.package import main_part
 
 
 def as_xlsx(source: Source, file_format: Format, limits: Limits) -> tuple[Source, Detection | None]:
-    """``source``, or the ``.xlsx`` that is made of it, and what its owner is told of that. Raises ``InputError``."""
+    """``source``, or the ``.xlsx`` made from it, and a note about that for its owner. Raises ``InputError``."""
     if file_format is not Format.XLSX:
         return source, None
     source.seek(0)

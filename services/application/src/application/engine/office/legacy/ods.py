@@ -13,7 +13,7 @@ from application.engine.office.legacy.book import GENERAL, Cell, Kind, LegacyBoo
 from application.engine.office.package import readable
 from application.engine.office.xlsx.number_formats import DATE, Formats
 from application.engine.office.xlsx.ranges import MAX_COLUMNS, Area
-from application.engine.office.xml import Attributes, Feed, UnsafeXml, elements, local, new_parser
+from application.engine.office.xml import Attributes, Feed, UnsafeXml, elements, local, new_parser, set_handlers
 
 _CONTENT = "content.xml"
 _MOST_CELLS = 25_000_000
@@ -95,9 +95,7 @@ class _Reader:
 
     def __init__(self) -> None:
         parser = new_parser()
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._characters
+        set_handlers(parser, self._start, self._end, self._characters)
         self._path: list[str] = []
         self.feed = Feed(parser, lambda: len(self._path))
         self._events: list[_Event | _Repeated] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from application.engine.office.xlsx.number_formats import Formats
 from application.engine.office.xlsx.ranges import MAX_COLUMNS, Area, cell_place
 from application.engine.office.xlsx.scan import ScannedCell, Scanner
-from application.engine.office.xml import Attributes, Feed, UnsafeXml, local, new_parser, office_text
+from application.engine.office.xml import Attributes, Feed, UnsafeXml, local, new_parser, office_text, set_handlers
 
 _MAX_TEXT = 32_767
 _MOST_HELD = 1 << 20
@@ -89,7 +89,7 @@ class SheetReader:
         self.ranges: list[RangeTag] = []
         self._parser = new_parser()
         self._feed = Feed(self._parser, lambda: len(self._path))
-        self._tell(wanted=True)
+        set_handlers(self._parser, self._start, self._end, self._text)
         self._scanner: Scanner | None = None
         self._was_scanned = False
         self._unread = b""
@@ -126,12 +126,6 @@ class SheetReader:
             self._feed.feed(self._unread)
         self._feed.close()
 
-    def _tell(self, *, wanted: bool) -> None:
-        """Whether the parser tells of each element."""
-        self._parser.StartElementHandler = self._start if wanted else None
-        self._parser.EndElementHandler = self._end if wanted else None
-        self._parser.CharacterDataHandler = self._text if wanted else None
-
     def _before_rows(self, data: bytes) -> bytes:
         """Read up to the first row, from which on rows are scanned; what is left is returned."""
         found = _ROWS.search(data)
@@ -146,13 +140,13 @@ class SheetReader:
         if self._path[-1:] == ["sheetData"] and len(self._path) == 2:
             self._scanner = Scanner((found[1] or b"").decode())
             self._understood = self.fed - len(data) + found.end()
-            self._tell(wanted=False)
+            set_handlers(self._parser)
         self._was_scanned = True
         return data[found.end() :]
 
     def _stop_scanning(self) -> None:
         self._scanner = None
-        self._tell(wanted=True)
+        set_handlers(self._parser, self._start, self._end, self._text)
 
     def _scan(self, scanner: Scanner, data: bytes) -> bytes:
         """Read the whole rows of ``data``; what is left is kept, or returned where the parser has to go on."""

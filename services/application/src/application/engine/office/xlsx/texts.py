@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from application.engine.office.archive import Archive
 from application.engine.office.xlsx.scan import Scanner
-from application.engine.office.xml import Attributes, Feed, local, new_parser, office_text
+from application.engine.office.xml import Attributes, Feed, local, new_parser, office_text, set_handlers
 
 _MOST_HELD = 1 << 20
 """Of a text that has not ended: expat reads longer ones, within its own limits."""
@@ -88,9 +88,7 @@ class _TableReader:
         self._is_wanted = False
         self._parser = new_parser()
         self._feed = Feed(self._parser, lambda: len(self._path))
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._text
+        set_handlers(self._parser, self._start, self._end, self._text)
         self._scanner: Scanner | None = None
         self._unread = b""
         self._is_first = True
@@ -110,7 +108,7 @@ class _TableReader:
                 data = data[found.start() :]
                 if len(self._path) == 1:
                     self._scanner = Scanner((found[1] or b"").decode())
-                    self._tell(wanted=False)
+                    set_handlers(self._parser)
         if self._scanner is not None:
             data = self._scan(self._scanner, data)
         if data:
@@ -118,14 +116,9 @@ class _TableReader:
 
     def close(self) -> None:
         """Say that there is no more."""
-        self._tell(wanted=True)
+        set_handlers(self._parser, self._start, self._end, self._text)
         self._feed.feed(self._unread)
         self._feed.close()
-
-    def _tell(self, *, wanted: bool) -> None:
-        self._parser.StartElementHandler = self._start if wanted else None
-        self._parser.EndElementHandler = self._end if wanted else None
-        self._parser.CharacterDataHandler = self._text if wanted else None
 
     def _scan(self, scanner: Scanner, data: bytes) -> bytes:
         """Read the whole texts of ``data``; what is left is kept, or returned where the parser has to go on."""
@@ -134,7 +127,7 @@ class _TableReader:
         whole = data[:end]
         if b"<!" in whole or b"<?" in whole or scanner.empty_text in whole or len(data) - end > _MOST_HELD:
             self._scanner = None
-            self._tell(wanted=True)
+            set_handlers(self._parser, self._start, self._end, self._text)
             return data
         self._feed.check(whole)
         self._unread = data[end:]
